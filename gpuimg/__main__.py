@@ -1,0 +1,5 @@
+"""``python -m gpuimg`` is ``gpuimg``."""
+
+from gpuimg.cli.app import main
+
+main()

@@ -1,0 +1,109 @@
+"""One matrix file → a checked document: YAML read strictly, then held against its JSON Schema.
+
+Errors name file, row and field; a misspelt key gets the nearest valid one.
+"""
+
+from __future__ import annotations
+
+import difflib
+import functools
+import json
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any, cast
+
+import jsonschema
+import yaml
+
+from gpuimg.errors import MatrixError
+from gpuimg.paths import SCHEMAS
+
+_MAX_BYTES = 16 * 1024 * 1024  # the largest file here has 100 kB; beyond this it is something else
+
+
+class _StrictLoader(yaml.CSafeLoader if yaml.__with_libyaml__ else yaml.SafeLoader):  # type: ignore[misc]  # either base
+    """YAML that refuses a key written twice: the second would silently win."""
+
+
+def _mapping(loader: _StrictLoader, node: yaml.MappingNode) -> dict[object, object]:
+    keys = [loader.construct_object(key, deep=True) for key, _ in node.value]
+    for n, key in enumerate(keys):
+        if key in keys[:n]:
+            raise yaml.constructor.ConstructorError(None, None, f"the key `{key}` stands twice", node.start_mark)
+    values = [loader.construct_object(value, deep=True) for _, value in node.value]
+    return dict(zip(keys, values, strict=True))
+
+
+_StrictLoader.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, _mapping)
+# A date would be turned into an object: everything here that looks like one is text.
+_StrictLoader.add_constructor("tag:yaml.org,2002:timestamp", lambda loader, node: loader.construct_scalar(node))
+
+
+def read_document(path: Path, *, schema: str) -> dict[str, Any]:
+    """Give the document at `path`, valid by ``<schema>.schema.json``.
+
+    Raises:
+        MatrixError: not readable, not YAML, or not valid: with file, row and field.
+    """
+    file = _display(path)
+    try:
+        if path.stat().st_size > _MAX_BYTES:
+            raise MatrixError(file, "", f"has more than {_MAX_BYTES // 2**20} MiB: that is no matrix file")
+        text = path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise MatrixError(file, "", f"is not UTF-8 text (byte {error.start})") from error
+    except OSError as error:
+        raise MatrixError(file, "", f"can't be read: {error.strerror}") from error
+    try:
+        document = yaml.load(text, Loader=_StrictLoader)
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        where = f"line {mark.line + 1}" if mark else ""
+        raise MatrixError(file, where, f"is not valid YAML: {error.problem}") from error
+    except (yaml.YAMLError, RecursionError) as error:
+        raise MatrixError(file, "", f"is not valid YAML: {error}") from error
+    _validate(document, schema=schema, file=file)
+    return cast("dict[str, Any]", document)
+
+
+def _display(path: Path) -> str:
+    return "/".join(path.parts[-2:]) if path.parent.name != "wheels" else "/".join(path.parts[-3:])
+
+
+@functools.cache
+def _validator(schema: str) -> jsonschema.Draft202012Validator:
+    return jsonschema.Draft202012Validator(json.loads((SCHEMAS / f"{schema}.schema.json").read_text(encoding="utf-8")))
+
+
+def _validate(document: object, *, schema: str, file: str) -> None:
+    error = jsonschema.exceptions.best_match(_validator(schema).iter_errors(document))
+    if error is None:
+        return
+    raise MatrixError(file, _where(error.absolute_path), _problem(error))
+
+
+def _where(path: Iterable[str | int]) -> str:
+    """``stacks[3].cuda``: rows are counted from 0, as in Python and jq."""
+    text = ""
+    for part in path:
+        text += f"[{part}]" if isinstance(part, int) else f".{part}"
+    return text.lstrip(".")
+
+
+def _problem(error: jsonschema.ValidationError) -> str:
+    """The schema's complaint in our words."""
+    value, rule = error.instance, error.validator
+    schema = cast("dict[str, Any]", error.schema)
+    if rule == "additionalProperties" and isinstance(value, dict):
+        known = list(schema.get("properties", {}))
+        unknown = next(str(key) for key in value if key not in known)
+        nearest = difflib.get_close_matches(unknown, known, n=1)
+        return f"unknown field `{unknown}`; " + (f"did you mean `{nearest[0]}`?" if nearest else f"known are {known}")
+    if rule == "required" and isinstance(value, dict):
+        missing = next(str(key) for key in schema["required"] if key not in value)
+        return f"field `{missing}` is missing"
+    if rule == "type" and isinstance(value, float | int) and error.validator_value == "string":
+        return f'{value} is a number, so YAML drops its zeros; write it as text: "{value}"'
+    if rule == "pattern":
+        return f"`{value}` does not look like {schema.get('description') or schema['pattern']}"
+    return error.message

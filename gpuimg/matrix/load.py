@@ -1,0 +1,99 @@
+"""Files → rows, with all checks: nothing that this module gives needs to be checked again."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+from gpuimg import model
+from gpuimg.errors import MatrixError, UnknownStackError
+from gpuimg.matrix.checks import check_matrix
+from gpuimg.matrix.files import read_document
+from gpuimg.matrix.rows import build_row
+from gpuimg.paths import MATRICES
+from gpuimg.versions import Platform, PythonVersion
+
+Row = TypeVar("Row")
+
+
+def load_matrix(overlays: Sequence[Path] = ()) -> model.Matrix:
+    """Give all rows of gpuimg's matrix; a file of the same name in an overlay replaces or adds rows by name.
+
+    Raises:
+        MatrixError: a file doesn't hold, or rows contradict each other.
+    """
+    folders = (MATRICES, *overlays)
+    for folder in overlays:
+        if not folder.is_dir():
+            raise MatrixError(str(folder), "", "is not a folder")
+    matrix = model.Matrix(
+        stacks=_rows(model.Stack, folders, file="torch", section="stacks", key="name"),
+        compatible=_rows(model.CompatibleName, folders, file="local", section="compatible", key="name"),
+        cudas=_rows(model.Cuda, folders, file="cuda", section="cudas", key="version"),
+        bases=_rows(model.Base, folders, file="bases", section="bases", key="name"),
+        toolkits=_rows(model.Toolkit, folders, file="bases", section="toolkits", key="cuda"),
+        flavors=_rows(model.Flavor, folders, file="flavors", section="flavors", key="name"),
+        allocator=_rows(model.AllocatorSetting, folders, file="allocator", section="settings", key="torch"),
+        trim=_rows(model.TrimRule, folders, file="trim", section="rules", key=None),
+    )
+    check_matrix(matrix)
+    return matrix
+
+
+def load_wheels(
+    stack: str, platform: Platform, python: PythonVersion, *, overlays: Sequence[Path] = ()
+) -> model.WheelSet:
+    """Give the closed wheel set of one stack × platform × Python, split into its layers.
+
+    Raises:
+        MatrixError: the stack's file is missing or doesn't hold.
+        UnknownStackError: the file has no such platform or Python.
+    """
+    candidates = [folder / "wheels" / f"{stack}.yaml" for folder in (*reversed(overlays), MATRICES)]
+    path = next((path for path in candidates if path.is_file()), candidates[-1])
+    document = read_document(path, schema="wheels")
+    file = f"matrices/wheels/{path.name}"
+    for n, entry in enumerate(document["platforms"]):
+        if entry["platform"] != str(platform):
+            continue
+        for m, per_python in enumerate(entry["pythons"]):
+            if per_python["python"] == str(python):
+                where = f"platforms[{n}].pythons[{m}]"
+                rows = [*entry["shared"], *per_python["wheels"]]
+                return model.WheelSet(
+                    cuda=_layer(rows, "cuda", file=file, where=where),
+                    torch=_layer(rows, "torch", file=file, where=where),
+                    toolkit=_layer(rows, "toolkit", file=file, where=where),
+                )
+    raise UnknownStackError(f"{stack} has no wheels for Python {python} on {platform}", nearest=())
+
+
+def _layer(rows: Sequence[dict[str, Any]], layer: str, *, file: str, where: str) -> tuple[model.Wheel, ...]:
+    wheels = [
+        build_row(model.Wheel, row, file=file, where=f"{where}.{row['name']}") for row in rows if row["layer"] == layer
+    ]
+    return tuple(sorted(wheels, key=lambda wheel: wheel.name))
+
+
+def _rows(row_type: type[Row], folders: Sequence[Path], *, file: str, section: str, key: str | None) -> tuple[Row, ...]:
+    """All rows of one section; with a `key`, a later folder's row takes the place of the row of the same key."""
+    found: dict[object, Row] = {}
+    for folder in folders:
+        path = folder / f"{file}.yaml"
+        if folder is not MATRICES and not path.is_file():
+            continue
+        seen: dict[object, int] = {}
+        for n, mapping in enumerate(read_document(path, schema=file).get(section, ())):
+            where = f"{section}[{n}]"
+            row = build_row(row_type, mapping, file=f"{folder.name}/{path.name}", where=where)
+            identity = getattr(row, key) if key else (folder, n)
+            if identity in seen:
+                raise MatrixError(
+                    f"{folder.name}/{path.name}",
+                    f"{where}.{key}",
+                    f"`{identity}` stands in {section}[{seen[identity]}] too",
+                )
+            seen[identity] = n
+            found[identity] = row
+    return tuple(found.values())

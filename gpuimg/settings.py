@@ -1,0 +1,132 @@
+"""Values that users give beside the spec, checked before anything is planned.
+
+Whatever passes here is safe to write into a Dockerfile or a file of the build context: it can become neither an
+instruction nor a shell word.
+"""
+
+from __future__ import annotations
+
+import re
+import urllib.parse
+from pathlib import Path
+
+from packaging.requirements import InvalidRequirement, Requirement
+
+from gpuimg.errors import RequestError
+from gpuimg.text import printable, shorten
+
+_COMPONENT = r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*"
+_HOST = r"(?:[a-zA-Z0-9](?:[a-zA-Z0-9-]*[a-zA-Z0-9])?(?:\.[a-zA-Z0-9](?:[a-zA-Z0-9-]*[a-zA-Z0-9])?)*(?::\d{1,5})?/)?"
+_REPOSITORY = rf"{_HOST}{_COMPONENT}(?:/{_COMPONENT})*"
+_TAG = r"[\w][\w.-]{0,127}"
+_REFERENCE = re.compile(rf"{_REPOSITORY}(?::{_TAG})?(?:@sha256:[0-9a-f]{{64}})?", re.ASCII)
+_TAGGED = re.compile(rf"{_REPOSITORY}(?::{_TAG})?", re.ASCII)
+_URL = re.compile(r"https?://[A-Za-z0-9._~:/?#\[\]@!&()*+,;=%-]+")
+_MAX_CA_BYTES = 4 * 1024 * 1024
+
+
+def image_reference(text: str) -> str:
+    """`text` if it is an image reference (name, tag, digest) in the engine's grammar. Raises RequestError."""
+    if not _REFERENCE.fullmatch(text) or len(text) > 512:
+        raise RequestError(
+            f"`{_shown(text)}` is not an image reference",
+            hints=["write it as debian:bookworm-slim or registry.example.com/base/debian:12"],
+        )
+    return text
+
+
+def image_tag(text: str) -> str:
+    """`text` with its tag (``latest`` if it has none), if it can name an image. Raises RequestError."""
+    if not _TAGGED.fullmatch(text) or len(text) > 255:
+        raise RequestError(
+            f"`{_shown(text)}` can't be an image's name and tag",
+            hints=["write it as registry.example.com/team/train:2.6 (repository in lower case)"],
+        )
+    return text if ":" in text.rpartition("/")[2] else f"{text}:latest"
+
+
+def index_url(text: str) -> str:
+    """`text` if it is the URL of a package index without credentials. Raises RequestError."""
+    if not _URL.fullmatch(text):
+        raise RequestError(
+            f"`{_shown(text)}` is not the URL of a package index", hints=["write it as https://pypi.example.com/simple"]
+        )
+    try:
+        parts = urllib.parse.urlsplit(text)
+        reachable = bool(parts.hostname) and parts.port != 0
+    except ValueError as error:
+        raise RequestError(f"`{_shown(text)}` is not the URL of a package index: {error}") from error
+    if not reachable:
+        raise RequestError(f"`{_shown(text)}` has no host that can be asked")
+    if parts.username or parts.password or "@" in parts.netloc:
+        raise RequestError(
+            f"the index URL for {parts.hostname} holds a user name or password; a build must not carry those",
+            hints=["use an index that the build can read without one, such as a mirror in the company's network"],
+        )
+    return text
+
+
+def requirement(text: str) -> str:
+    """`text` as a normalised PEP 508 requirement by name and version. Raises RequestError."""
+    try:
+        parsed = Requirement(text)
+    except InvalidRequirement as error:
+        raise RequestError(
+            f"`{_shown(text)}` is not a package requirement: {str(error).splitlines()[0]}",
+            hints=["write it as transformers==4.40.0 or 'datasets>=2.19'"],
+        ) from error
+    if parsed.url:
+        raise RequestError(
+            f"`{_shown(text)}` names a URL; extras come from the package index by name and version",
+            hints=["put the wheel on an index and name that with --index-url"],
+        )
+    return str(parsed)
+
+
+def ca_bundle(path: Path) -> bytes:
+    """The PEM certificates in the file at `path`. Raises RequestError."""
+    try:
+        with path.open("rb") as file:
+            content = file.read(_MAX_CA_BYTES + 1)
+    except OSError as error:
+        raise RequestError(
+            f"the CA bundle {_shown(str(path))} can't be read: {error.strerror}",
+            hints=["name the file with --ca-bundle, or unset SSL_CERT_FILE if it points nowhere"],
+        ) from error
+    if b"-----BEGIN CERTIFICATE-----" not in content or len(content) > _MAX_CA_BYTES:
+        raise RequestError(
+            f"{_shown(str(path))} is not a bundle of PEM certificates", hints=["--ca-bundle takes a PEM file"]
+        )
+    return content
+
+
+def _shown(text: str) -> str:
+    return shorten(printable(text), 80)
+
+
+def network(text: str) -> str:
+    """`text` if it can name a network of the engine. Raises RequestError."""
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.:-]{0,127}", text):
+        raise RequestError(
+            f"`{_shown(text)}` can't name a network", hints=["`--build-network host`, or a name of `docker network ls`"]
+        )
+    return text
+
+
+def label(text: str) -> tuple[str, str]:
+    """Name and value of ``NAME=VALUE``. Raises RequestError."""
+    name, separator, value = text.partition("=")
+    if not separator or not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._/-]{0,127}", name):
+        raise RequestError(f"`{_shown(text)}` is no label", hints=["write it as --label team=research"])
+    if name.startswith("io.gpuimg.") and not name.startswith("io.gpuimg.test"):
+        raise RequestError(f"labels below io.gpuimg. tell what the image is; `{_shown(name)}` can't be set by hand")
+    return name, value
+
+
+def gpus(text: str) -> str:
+    """`text` if it selects GPUs: ``auto``, ``none``, ``all``, or indexes and UUIDs. Raises RequestError."""
+    if not re.fullmatch(r"auto|none|all|[0-9A-Za-z-]+(?:,[0-9A-Za-z-]+)*", text):
+        raise RequestError(
+            f"`{_shown(text)}` selects no GPUs", hints=["use --gpus auto, none, all, or indexes such as 0,1"]
+        )
+    return text

@@ -1,0 +1,102 @@
+"""The small files of a build context: what the Dockerfile's layers read, never text inside an instruction.
+
+One folder a layer, so that a change of one layer's list leaves the other layers' cache alone; ``network/`` holds how
+this site reads its indexes. Whatever a user may set (URLs, requirements, certificates) stands in these files only.
+"""
+
+from __future__ import annotations
+
+import urllib.parse
+from collections.abc import Iterable
+from typing import Final
+
+from gpuimg.model import Plan, Wheel
+
+CA_PATH: Final = "/tmp/network/ca.pem"
+"""In the build container, on a tmpfs of its own."""
+_PYTORCH_INDEX: Final = "https://download.pytorch.org/whl/{variant}"
+
+
+def build_files(plan: Plan) -> dict[str, bytes]:
+    """Give the context's files but the Dockerfile: name → content."""
+    files = {
+        "layers/tools/requirements.txt": _requirements(w for w in plan.wheels.torch if w.name == "uv"),
+        "layers/cuda/requirements.txt": _requirements(plan.wheels.cuda),
+        "layers/torch/requirements.txt": _requirements(from_index(plan, "pypi")),
+        "layers/metadata/constraints.txt": _constraints(plan),
+        "network/apt.conf": _apt_conf(plan),
+        "network/pip.conf": _pip_conf(plan),
+        "network/uv.toml": _uv_toml(plan.index_url),
+    }
+    if from_index(plan, "pytorch"):
+        files["layers/torch/requirements-pytorch.txt"] = _requirements(from_index(plan, "pytorch"))
+        files["network/uv-pytorch.toml"] = _uv_toml(
+            plan.torch_index_url or _PYTORCH_INDEX.format(variant=plan.stack.cuda.variant)
+        )
+    if plan.wheels.toolkit:
+        files["layers/toolkit/requirements.txt"] = _requirements(plan.wheels.toolkit)
+    if plan.extras:
+        files["layers/extras/requirements.txt"] = "".join(f"{extra}\n" for extra in plan.extras)
+    if plan.ca_bundle is not None:
+        files["network/ca.pem"] = plan.ca_bundle.decode("utf-8", "surrogateescape")
+    return {name: text.encode("utf-8", "surrogateescape") for name, text in files.items()}
+
+
+def from_index(plan: Plan, index: str) -> tuple[Wheel, ...]:
+    """The wheels of the torch layer that one of the two indexes (``pypi``, ``pytorch``) has."""
+    return tuple(wheel for wheel in plan.wheels.torch if wheel.index == index)
+
+
+def _requirements(wheels: Iterable[Wheel]) -> str:
+    pins = ((wheel, f"{wheel.name}=={wheel.version}") for wheel in sorted(wheels, key=lambda wheel: wheel.name))
+    return "".join(pin + (f" \\\n    --hash=sha256:{wheel.sha256}\n" if wheel.sha256 else "\n") for wheel, pin in pins)
+
+
+def _constraints(plan: Plan) -> str:
+    """What a later `pip install` in the image must leave alone: torch, what is compiled for it, CUDA's libraries."""
+    pinned = {"torch", "torchvision", "torchaudio", "triton"}
+    wheels = sorted(
+        [*plan.wheels.cuda, *plan.wheels.toolkit, *(wheel for wheel in plan.wheels.torch if wheel.name in pinned)],
+        key=lambda wheel: wheel.name,
+    )
+    head = "# Keeps pip and uv (PIP_CONSTRAINT, UV_CONSTRAINT) from replacing torch or its CUDA libraries.\n"
+    return head + "".join(f"{wheel.name}=={wheel.version}\n" for wheel in wheels)
+
+
+_APT_CONF: Final = """\
+APT::Install-Recommends "false";
+Acquire::Retries "3";
+// no caches that the next `apt-get update` makes anew, no manuals and translations that nobody reads in a container
+Dir::Cache::pkgcache "";
+Dir::Cache::srcpkgcache "";
+DPkg::Options {
+  "--path-exclude=/usr/share/doc/*";
+  "--path-include=/usr/share/doc/*/copyright";
+  "--path-exclude=/usr/share/info/*";
+  "--path-exclude=/usr/share/locale/*";
+  "--path-exclude=/usr/share/man/*";
+};
+"""
+
+
+def _apt_conf(plan: Plan) -> str:
+    return _APT_CONF + (f'Acquire::https::CAInfo "{CA_PATH}";\n' if plan.ca_bundle is not None else "")
+
+
+def _pip_conf(plan: Plan) -> str:
+    lines = ["[global]", "disable-pip-version-check = true", "no-cache-dir = true", "root-user-action = ignore"]
+    if plan.ca_bundle is not None:
+        lines.append(f"cert = {CA_PATH}")
+    if plan.index_url is not None:
+        lines.append(f"index-url = {plan.index_url}")
+        parts = urllib.parse.urlsplit(plan.index_url)
+        if parts.scheme == "http":
+            lines.append(f"trusted-host = {parts.hostname}")
+    return "".join(f"{line}\n" for line in lines)
+
+
+def _uv_toml(index_url: str | None) -> str:
+    lines = ['cache-dir = "/opt/.uv"', 'link-mode = "hardlink"', "no-build = true", 'python-downloads = "manual"']
+    if index_url is not None:
+        lines += ["", "[[index]]", f'url = "{index_url}"', "default = true"]
+    return "".join(f"{line}\n" for line in lines)

@@ -1,0 +1,80 @@
+"""What an image is called and what its labels say: computed from the plan, asserted from inside by the smoke step."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+from gpuimg.model import Matrix, Plan, Stack
+from gpuimg.versions import Platform
+
+REPOSITORY: Final = "gpuimg"
+
+
+def image_tags(plan: Plan, matrix: Matrix) -> tuple[str, ...]:
+    """The full tag first, then the shorter ones that are unambiguous and true.
+
+    A shorter tag leaves out what is gpuimg's own choice: Python, then the flavor, then torch's patch release where this
+    one is the newest. No tag names a CUDA that is not inside; a compatible name is marked as such.
+    """
+    stack, substitution = plan.stack, plan.resolution.substitution
+    suffix = "" if plan.platform is Platform.AMD64 else f"-{plan.platform.arch}"
+    tags = [f"{stack.torch}-{stack.cuda.variant}-{plan.python.tag}-{plan.flavor.name}{suffix}"]
+    if plan.python_is_default:
+        tags.append(f"{stack.torch}-{stack.cuda.variant}-{plan.flavor.name}{suffix}")
+        if plan.flavor == matrix.flavors[0]:
+            tags.append(f"{stack.torch}-{stack.cuda.variant}{suffix}")
+            if _is_newest(stack, matrix):
+                tags.append(f"{stack.torch.major}.{stack.torch.minor}-{stack.cuda.variant}{suffix}")
+    if substitution is not None:
+        flavor = "" if plan.flavor == matrix.flavors[0] else f"-{plan.flavor.name}"
+        tags.append(f"{substitution.tag}{flavor}{suffix}")
+    return tuple(f"{REPOSITORY}:{tag}" for tag in tags)
+
+
+def labels(plan: Plan, *, digest: str) -> Mapping[str, str]:
+    """What `docker inspect` tells about the image; the smoke step asserts the versions from inside."""
+    stack, resolution = plan.stack, plan.resolution
+    facts = {
+        "requested": resolution.spec.text,
+        "stack": stack.name,
+        "plan": digest,
+        "substitution": f"{resolution.substitution.name}: {resolution.substitution.reason}"
+        if resolution.substitution
+        else "",
+        "torch": stack.local_version,
+        "cuda": str(stack.cuda),
+        "cudnn": str(stack.cudnn),
+        "nccl": str(stack.nccl),
+        "triton": str(stack.triton or ""),
+        "torchvision": str(stack.torchvision or ""),
+        "torchaudio": str(stack.torchaudio or ""),
+        "python": str(plan.python),
+        "platform": str(plan.platform),
+        "flavor": plan.flavor.name,
+        "driver.minimum": str(plan.cuda.min_driver),
+        "capabilities": " ".join(map(str, plan.compute_capabilities)),
+        "cxx11abi": str(stack.cxx11_abi).lower(),
+        "torch.compile": "yes" if plan.flavor.compiles else "no",
+        "locked": "yes"
+        if plan.wheels.locked
+        else "versions only: PyTorch's index was not readable when the set was made",
+        "allocator": f"{plan.allocator.variable}={plan.allocator.value}" if plan.allocator else "",
+        "toolkit": plan.toolkit.home if plan.toolkit else "",
+        "extras": " ".join(plan.extras),
+    }
+    return {
+        "org.opencontainers.image.title": f"PyTorch {stack.torch}, CUDA {stack.cuda} ({plan.flavor.name})",
+        "org.opencontainers.image.description": plan.flavor.summary,
+        "org.opencontainers.image.version": f"{stack.torch}-{stack.cuda.variant}",
+        "org.opencontainers.image.base.name": plan.base_image,
+        **{f"io.gpuimg.{name}": value for name, value in facts.items() if value},
+    }
+
+
+def _is_newest(stack: Stack, matrix: Matrix) -> bool:
+    """Whether no later patch release of its torch has the same CUDA."""
+    minor = stack.torch.release[:2]
+    return stack.torch == max(
+        other.torch for other in matrix.stacks if other.cuda == stack.cuda and other.torch.release[:2] == minor
+    )

@@ -1,0 +1,82 @@
+"""`Context` → an image on the engine, through the engine's own BuildKit.
+
+``POST /build?version=2`` with a tar body runs BuildKit without buildx and without a session. No session means that no
+secret can reach the build, which is why `gpuimg.settings` lets none into a context.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import uuid
+from collections.abc import Callable, Iterator, Mapping
+
+from gpuimg.engine.archive import tar
+from gpuimg.engine.client import Engine
+from gpuimg.engine.failures import build_failure
+from gpuimg.engine.images import find_image
+from gpuimg.engine.progress import BuildState, decode
+from gpuimg.errors import GpuimgError, HostError
+from gpuimg.model import Context, Image
+from gpuimg.versions import Platform
+
+
+def build_image(
+    engine: Engine,
+    context: Context,
+    *,
+    platform: Platform,
+    network: str | None = None,
+    refresh: bool = False,
+    labels: Mapping[str, str] | None = None,
+    on_progress: Callable[[BuildState], None] = lambda _: None,
+) -> Image:
+    """Give the untagged image that `context` builds. On any error, Ctrl-C included, the engine's build is cancelled.
+
+    Args:
+        network: the engine's network for RUN steps, such as ``host``; None: its default bridge.
+        refresh: look for newer base images and run the steps anew, for the distribution's updates.
+        labels: more labels, beside those of the Dockerfile.
+        on_progress: called after each event.
+
+    Raises:
+        BuildError: a step failed.
+        ImageNotFoundError: the base image is neither on the engine nor can be pulled.
+        DiskFullError: the engine ran out of disk.
+        HostError: the engine went away.
+    """
+    build_id = uuid.uuid4().hex
+    state = BuildState()
+    with _cancelling(engine, build_id), engine.translated():
+        for event in decode(
+            engine.post_build(
+                tar(context.files),
+                build_id=build_id,
+                platform=str(platform),
+                network=network,
+                refresh=refresh,
+                labels=labels or {},
+            )
+        ):
+            state.apply(event)
+            on_progress(state)
+    if state.error is not None:
+        raise build_failure(state)
+    if state.image_id is None:
+        raise HostError(
+            "the engine ended the build without an image and without an error",
+            hints=[
+                "look at the engine's log: `journalctl -u docker`",
+                "is it a BuildKit engine (Docker 20.10 or newer)?",
+            ],
+        )
+    return find_image(engine, state.image_id)
+
+
+@contextlib.contextmanager
+def _cancelling(engine: Engine, build_id: str) -> Iterator[None]:
+    try:
+        yield
+    except BaseException:
+        with contextlib.suppress(GpuimgError):
+            engine.cancel_build(build_id)
+        raise

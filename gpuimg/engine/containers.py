@@ -1,0 +1,124 @@
+"""One container for one purpose: created, given files, started, read line by line, and always removed."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from gpuimg.engine.archive import tar
+from gpuimg.engine.client import Engine, gpu_requests
+from gpuimg.errors import HostError
+from gpuimg.model import Image
+
+LABEL = "io.gpuimg.container"
+"""On every container that gpuimg makes, so that one left by a killed process can be found."""
+GIB = 2**30
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunOptions:
+    """How a container is started."""
+
+    gpus: str | None = None
+    """None: no GPU; ``all``, or indexes and UUIDs separated by commas."""
+    shm_bytes: int = 8 * GIB
+    memory_bytes: int | None = None
+    user: str | None = None
+    environment: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ended:
+    """How a container ended. Exit code 137 with `oom_killed` is the memory limit."""
+
+    exit_code: int
+    oom_killed: bool
+    stderr_tail: tuple[str, ...] = ()
+
+
+class Container:
+    """A started container; `lines` gives its stdout until it ends, then `ended` says how."""
+
+    def __init__(self, engine: Engine, container_id: str) -> None:
+        self._engine = engine
+        self._id = container_id
+
+    def lines(self) -> Iterator[bytes]:
+        """Whole lines of stdout, as they come."""
+        pending = b""
+        with self._engine.translated():
+            for chunk in self._engine.api.logs(self._id, stdout=True, stderr=False, stream=True, follow=True):
+                *lines, pending = (pending + chunk).split(b"\n")
+                yield from lines
+        if pending:
+            yield pending
+
+    def ended(self) -> Ended:
+        """Wait for the end and say how it was."""
+        with self._engine.translated():
+            code = self._engine.api.wait(self._id)["StatusCode"]
+            state = self._engine.api.inspect_container(self._id)["State"]
+            tail = self._engine.api.logs(self._id, stdout=False, stderr=True, tail=40)
+        lines = tail.decode(errors="replace").splitlines()
+        return Ended(exit_code=code, oom_killed=bool(state.get("OOMKilled")), stderr_tail=tuple(lines))
+
+
+@contextlib.contextmanager
+def started(
+    engine: Engine, image: Image, command: Sequence[str], *, files: Mapping[str, bytes], options: RunOptions
+) -> Iterator[Container]:
+    """Run `command` in place of the image's own entrypoint, with `files` (absolute path → content) in it.
+
+    Raises:
+        CommandNotFoundError: the image has no such program.
+        HostError: the engine can't start it, such as for want of a GPU runtime.
+    """
+    api = engine.api
+    with engine.translated():
+        host = api.create_host_config(
+            shm_size=options.shm_bytes,
+            mem_limit=options.memory_bytes,
+            init=True,
+            device_requests=gpu_requests(options.gpus),
+        )
+        container = api.create_container(
+            image.id,
+            entrypoint=list(command[:1]),
+            command=list(command[1:]),
+            user=options.user,
+            environment=dict(options.environment),
+            labels={LABEL: "smoke"},
+            host_config=host,
+        )["Id"]
+    try:
+        with engine.translated():
+            if files:
+                api.put_archive(container, "/", tar(files))
+            api.start(container)
+        yield Container(engine, container)
+    except HostError as error:
+        raise _start_error(error, command[0], options) from error
+    finally:
+        with contextlib.suppress(HostError), engine.translated():
+            api.remove_container(container, force=True, v=True)
+
+
+class CommandNotFoundError(HostError):
+    """The image has no such program."""
+
+
+def _start_error(error: HostError, program: str, options: RunOptions) -> HostError:
+    text = error.message
+    if "executable file not found" in text or "no such file or directory" in text:
+        return CommandNotFoundError(f"the image has no `{program}`")
+    if options.gpus and ("could not select device driver" in text or "nvidia" in text.lower()):
+        return HostError(
+            f"the engine can't give a container a GPU: {text}",
+            hints=[
+                "install NVIDIA's container toolkit, then `sudo nvidia-ctk runtime configure --runtime=docker`",
+                "then restart the engine: `sudo systemctl restart docker`",
+                "`gpuimg verify --gpus none` checks what needs no GPU",
+            ],
+        )
+    return error

@@ -1,0 +1,99 @@
+"""What every form of a report says in the same words: verdict, counts, durations, sizes, measured values."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+
+from gpuimg.model import Check, Measurement, Report, Status
+
+_BYTES = {"B", "byte", "bytes"}
+_NO_UNIT = {"", "count"}
+
+
+def verdict(report: Report) -> Status:
+    """FAIL if any check failed, SKIP if none ran, else PASS."""
+    statuses = {check.status for check in report.checks}
+    if Status.FAIL in statuses:
+        return Status.FAIL
+    return Status.PASS if Status.PASS in statuses else Status.SKIP
+
+
+def counts(report: Report) -> dict[Status, int]:
+    """How many checks ended each way."""
+    return {status: sum(check.status is status for check in report.checks) for status in Status}
+
+
+def subject(report: Report) -> str:
+    """What was checked: the image's reference, or the host."""
+    return report.image.reference if report.image else "this host"
+
+
+def groups(checks: Iterable[Check]) -> dict[str, list[Check]]:
+    """Checks by group, both in the order of the plan."""
+    found: dict[str, list[Check]] = {}
+    for check in checks:
+        found.setdefault(check.group, []).append(check)
+    return found
+
+
+def skipped_together(checks: Iterable[Check]) -> dict[str, list[Check]]:
+    """Skipped checks by reason, the most frequent reason first; each reason that two or more share."""
+    found: dict[str, list[Check]] = {}
+    for check in checks:
+        if check.status is Status.SKIP:
+            found.setdefault(check.reason or "no reason was given", []).append(check)
+    shared = {reason: same for reason, same in found.items() if len(same) > 1}
+    return dict(sorted(shared.items(), key=lambda item: -len(item[1])))
+
+
+def duration(seconds: float) -> str:
+    """A duration to read.
+
+    >>> duration(0.84), duration(212.4), duration(7325)
+    ('0.8 s', '3 min 32 s', '2 h 02 min')
+    """
+    if not math.isfinite(seconds):
+        return "? s"
+    if seconds < 59.95:
+        return f"{seconds:.1f} s" if seconds < 9.95 else f"{seconds:.0f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes} min {rest:02d} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60:02d} min"
+
+
+def size(size_bytes: float) -> str:
+    """A number of bytes to read.
+
+    >>> size(12), size(5_730_000_000)
+    ('12 B', '5.34 GiB')
+    """
+    value = float(size_bytes)
+    for unit in ("B", "KiB", "MiB", "GiB"):
+        if abs(value) < 1024:
+            return f"{value:.0f} B" if unit == "B" else f"{value:.3g} {unit}"
+        value /= 1024
+    return f"{value:.3g} TiB"
+
+
+def value(measurement: Measurement) -> str:
+    """A measured value with its unit.
+
+    >>> value(Measurement(value=2.71828182, unit="u")), value(Measurement(value=0, unit="count"))
+    ('2.718 u', '0')
+    """
+    number, unit = measurement.value, measurement.unit or ""
+    if unit in _BYTES and isinstance(number, int | float) and math.isfinite(number):
+        return size(number)
+    text = f"{number:.4g}" if isinstance(number, float) else str(number)
+    return text if unit in _NO_UNIT else f"{text} {unit}"
+
+
+def gpu(facts: Mapping[str, object]) -> str:
+    """A GPU in one line, from what the guest says of it."""
+    parts = [str(facts.get("name") or "unnamed GPU")]
+    if facts.get("cc"):
+        parts.append(f"compute capability {facts['cc']}")
+    memory = facts.get("memory_bytes")
+    if isinstance(memory, int | float) and memory > 0:
+        parts.append(size(memory))
+    return ", ".join(parts)

@@ -1,0 +1,271 @@
+"""A report to read on a terminal: the verdict first and last, then what failed, then all the rest.
+
+Names, reasons and values come from images: whatever a terminal would obey is shown, never followed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from gpuimg.model import Check, Report, Status
+from gpuimg.report import figures
+from gpuimg.text import cell_width, printable, shorten, styled, wrap
+
+_NARROWEST: Final = 40
+_GAP: Final = 2
+_MEASURED_SHOWN: Final = 4
+"""Values that a passed check shows; a failed one shows all."""
+_VALUE_COLUMNS: Final = 48
+_SUMMARY_COLUMNS: Final = 48
+"""What a line of the summary needs beside the image's name."""
+_STYLE: Final = {Status.PASS: "green", Status.FAIL: "red", Status.SKIP: "yellow"}
+_SYMBOL: Final = {Status.PASS: "✓", Status.FAIL: "✗", Status.SKIP: "–"}
+_ASCII: Final = str.maketrans({"✓": "+", "✗": "x", "–": "-", "…": "...", "≤": "<=", "≥": ">=", "×": "x", "µ": "u"})
+
+
+def render_report(report: Report, *, width: int, colour: bool, unicode: bool) -> str:
+    """The whole report as text of at most `width` columns (40, where that is less)."""
+    page = _Page(width=width, colour=colour, unicode=unicode)
+    several = len(report.gpus) > 1
+    folded = figures.skipped_together(report.checks)
+    _verdict(page, report)
+    _facts(page, report)
+    for notice in report.notices:
+        page.blank()
+        page.grid([[page.span("notice:", "yellow"), page.span(notice)]], gap=1)
+    for check in report.failed:
+        _failure(page, check, several=several)
+    _stack(page, [check for check in report.checks if check.group == "stack"])
+    for group, checks in figures.groups(check for check in report.checks if check.group != "stack").items():
+        own = [check for check in checks if check.status is not Status.SKIP or check.reason not in folded]
+        _group(page, group, own, several=several)
+    _skipped(page, folded)
+    page.blank()
+    _verdict(page, report)
+    return page.text
+
+
+def render_summary(reports: Sequence[Report], *, width: int, colour: bool, unicode: bool) -> str:
+    """One line for each image, then how many failed."""
+    page = _Page(width=width, colour=colour, unicode=unicode)
+    beside = max((cell_width(figures.subject(report)) for report in reports), default=0) + _SUMMARY_COLUMNS <= width
+    rows = []
+    for report in reports:
+        count = figures.counts(report)
+        row = [
+            page.status(figures.verdict(report)),
+            page.span(f"PASS {count[Status.PASS]}"),
+            page.span(f"FAIL {count[Status.FAIL]}", "red" if count[Status.FAIL] else "dim"),
+            page.span(f"SKIP {count[Status.SKIP]}", "dim"),
+            page.span(figures.duration(report.seconds), "dim"),
+            page.span(figures.subject(report)),
+        ]
+        rows.append(row if beside else row[:-1])
+        if not beside:
+            page.grid([[row[-1]]])
+            page.grid([[page.span(""), *row[:-1]]])
+    if beside:
+        page.grid(rows)
+    failed = sum(bool(report.failed) for report in reports)
+    verdicts = {figures.verdict(report) for report in reports}
+    worst = next((status for status in (Status.FAIL, Status.PASS) if status in verdicts), Status.SKIP)
+    noun = "image" if len(reports) == 1 else "images"
+    page.blank()
+    page.grid([[page.status(worst), page.span(f"{failed} of {len(reports)} {noun} failed", "bold")]])
+    return page.text
+
+
+# --- sections --------------------------------------------------------------------------------------------------------
+
+
+def _verdict(page: _Page, report: Report) -> None:
+    count, verdict = figures.counts(report), figures.verdict(report)
+    words = {
+        Status.PASS: "all that ran held",
+        Status.FAIL: f"{count[Status.FAIL]} of {_checks(count[Status.PASS] + count[Status.FAIL])} failed",
+        Status.SKIP: "no check could run",
+    }[verdict]
+    numbers = "  ".join(f"{status.value} {number}" for status, number in count.items())
+    page.grid([[page.status(verdict), page.span(f": {words}  ({numbers})", "bold")]], gap=0)
+
+
+def _facts(page: _Page, report: Report) -> None:
+    image = report.image
+    rows = [("image" if image else "checked", figures.subject(report))]
+    if image:
+        rows.append(("", f"{image.id[:19]}, {figures.size(image.size_bytes)}, {image.platform}"))
+    if report.torch or report.python:
+        rows.append(("torch", f"{report.torch or 'not found'} on Python {report.python or '?'}"))
+    for number, gpu in enumerate(report.gpus):
+        index = gpu.get("index")
+        rows.append((f"GPU {index if isinstance(index, int) else number}", figures.gpu(gpu)))
+    rows.append(("took", figures.duration(report.seconds)))
+    page.labelled((label, page.span(text)) for label, text in rows)
+
+
+def _failure(page: _Page, check: Check, *, several: bool) -> None:
+    page.blank()
+    page.grid([[page.status(Status.FAIL), page.span(check.name + _on_gpu(check, several=several), "bold")]])
+    texts = (
+        ("measured", page.span(_measured(page, check))),
+        ("expected", page.span(check.expected or "")),
+        ("reason", page.span(check.reason or "", multiline=True)),
+        ("remedy", page.span(check.remedy or "", multiline=True)),
+    )
+    page.labelled((label, text) for label, text in texts if text.lines != [""])
+
+
+def _stack(page: _Page, checks: Sequence[Check]) -> None:
+    """What was wanted beside what was found."""
+    if not checks:
+        return
+    page.heading("stack")
+    rows = [[page.span(""), page.span(""), page.span("wanted", "dim"), page.span("found", "dim")]]
+    for check in checks:
+        values = list(check.measured.values())
+        found = figures.value(values[0]) if len(values) == 1 else _measured(page, check, _MEASURED_SHOWN)
+        if check.status is Status.SKIP:
+            found = check.reason or ""
+        style = "dim" if check.status is Status.SKIP else ""
+        rows.append(
+            [
+                page.status(check.status, indent=2),
+                page.span(_short(check)),
+                page.span(check.expected or "–"),
+                page.span(found or "–", style),
+            ]
+        )
+    page.grid(rows)
+
+
+def _group(page: _Page, group: str, checks: Sequence[Check], *, several: bool) -> None:
+    if not checks:
+        return
+    page.heading(group)
+    rows = []
+    for check in checks:
+        text = _measured(page, check, _MEASURED_SHOWN) if check.status is Status.PASS else check.reason or ""
+        name = _short(check) + _on_gpu(check, several=several)
+        style = "" if check.status is Status.PASS else "dim"
+        rows.append(
+            [page.status(check.status, indent=2), page.span(name), page.span(" ".join(text.split()), style)],
+        )
+    page.grid(rows)
+
+
+def _skipped(page: _Page, folded: Mapping[str, Sequence[Check]]) -> None:
+    if not folded:
+        return
+    page.heading("skipped")
+    rows = []
+    for reason, same in folded.items():
+        told = page.span(f"{len(same)} checks: {' '.join(reason.split())}")
+        names = page.span(", ".join(dict.fromkeys(check.name for check in same)), "dim")
+        rows += [[page.status(Status.SKIP, indent=2), told], [page.span(""), names]]
+    page.grid(rows)
+
+
+def _measured(page: _Page, check: Check, limit: int | None = None) -> str:
+    values = list(check.measured.items())[:limit]
+    shown = [
+        f"{name} {shorten(figures.value(value), _VALUE_COLUMNS, ellipsis=page.ellipsis)}" for name, value in values
+    ]
+    more = len(check.measured) - len(shown)
+    return ", ".join(shown) + (f" (and {more} more)" if more else "")
+
+
+def _checks(number: int) -> str:
+    return f"{number} check" if number == 1 else f"{number} checks"
+
+
+def _short(check: Check) -> str:
+    return check.name.removeprefix(check.group + ".")
+
+
+def _on_gpu(check: Check, *, several: bool) -> str:
+    return f" (GPU {check.gpu})" if several and check.gpu is not None else ""
+
+
+# --- layout ----------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class _Span:
+    """Lines that are safe to show, all in one style."""
+
+    lines: Sequence[str]
+    style: str
+
+    @property
+    def width(self) -> int:
+        return max(map(cell_width, self.lines))
+
+    def wrapped(self, width: int) -> list[str]:
+        """Lines of at most `width` columns; what a line is indented by stays."""
+        found = []
+        for line in self.lines:
+            indent = line[: min(len(line) - len(line.lstrip(" ")), width // 3)]
+            found += [(indent + part).rstrip() for part in wrap(line.strip(" "), width - len(indent))]
+        return found
+
+
+class _Page:
+    """A text that grows from top to bottom."""
+
+    def __init__(self, *, width: int, colour: bool, unicode: bool) -> None:
+        self._width = max(width, _NARROWEST)
+        self._colour = colour
+        self._unicode = unicode
+        self._lines: list[str] = []
+        self.ellipsis = "…" if unicode else "..."
+
+    @property
+    def text(self) -> str:
+        return "".join(line + "\n" for line in self._lines)
+
+    def blank(self) -> None:
+        self._lines.append("")
+
+    def heading(self, text: str) -> None:
+        self.blank()
+        self.grid([[self.span(text, "bold")]])
+
+    def span(self, text: str, style: str = "", *, multiline: bool = False) -> _Span:
+        """Untrusted text, made safe."""
+        shown = printable(text.strip("\n"), multiline=multiline)
+        if not self._unicode:
+            shown = shown.translate(_ASCII).encode("ascii", "backslashreplace").decode()
+        return _Span(shown.split("\n"), style)
+
+    def status(self, status: Status, *, indent: int = 0) -> _Span:
+        symbol = _SYMBOL[status] if self._unicode else _SYMBOL[status].translate(_ASCII)
+        return _Span([f"{' ' * indent}{symbol} {status.value}"], _STYLE[status])
+
+    def labelled(self, rows: Iterable[tuple[str, _Span]]) -> None:
+        """Labels, and beside them texts that wrap within their column."""
+        self.grid([[self.span("  " + label, "dim"), text] for label, text in rows])
+
+    def grid(self, rows: Sequence[Sequence[_Span]], *, gap: int = _GAP) -> None:
+        """Rows of cells; the last column takes what the others leave."""
+        if not rows:
+            return
+        last = len(rows[0]) - 1
+        most = self._width // (2 if last < 3 else 4)
+        widths = [min(max(row[column].width for row in rows), most) for column in range(last)]
+        widths.append(self._width - sum(widths) - gap * last)
+        for row in rows:
+            cells = [cell.wrapped(width) for cell, width in zip(row, widths, strict=True)]
+            for number in range(max(map(len, cells))):
+                parts = [cell[number] if number < len(cell) else "" for cell in cells]
+                self._lines.append(self._line(parts, [cell.style for cell in row], widths, gap=gap))
+
+    def _line(self, parts: Sequence[str], styles: Sequence[str], widths: Sequence[int], *, gap: int) -> str:
+        line, owed = "", 0
+        for part, style, width in zip(parts, styles, widths, strict=True):
+            if part:
+                line += " " * owed + styled(part, style, colour=self._colour)
+                owed = 0
+            owed += width - cell_width(part) + gap
+        return line

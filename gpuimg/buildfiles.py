@@ -84,7 +84,7 @@ def _apt_conf(plan: Plan) -> str:
 
 
 def _pip_conf(plan: Plan) -> str:
-    lines = ["[global]", "disable-pip-version-check = true", "no-cache-dir = true", "root-user-action = ignore"]
+    lines = ["[global]", "disable-pip-version-check = true", "root-user-action = ignore"]
     if plan.ca_bundle is not None:
         lines.append(f"cert = {CA_PATH}")
     if plan.index_url is not None:

@@ -130,3 +130,22 @@ def gpus(text: str) -> str:
             f"`{_shown(text)}` selects no GPUs", hints=["use --gpus auto, none, all, or indexes such as 0,1"]
         )
     return text
+
+
+def size_bytes(text: str) -> int:
+    """`text` such as ``64m`` or ``8g`` in bytes (powers of 1024, as the engine counts). Raises RequestError.
+
+    >>> size_bytes("64m")
+    67108864
+    """
+    match = re.fullmatch(r"(\d{1,12})([bkmgt]?)b?", text.strip().lower())
+    if match is None or int(match[1]) == 0:
+        raise RequestError(f"`{_shown(text)}` is not a size", hints=["write it as 8g or 512m"])
+    return int(match[1]) * int(1024 ** "bkmgt".index(match[2] or "b"))
+
+
+def user(text: str) -> str:
+    """`text` if it names a user of a container, as ``UID``, ``UID:GID`` or by name. Raises RequestError."""
+    if not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,31}(?::[A-Za-z0-9_][A-Za-z0-9_.-]{0,31})?", text):
+        raise RequestError(f"`{_shown(text)}` is no user", hints=["write it as --user 1000 or --user 1000:0"])
+    return text

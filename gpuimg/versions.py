@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 
 def _parse(pattern: str, text: str, what: str) -> re.Match[str]:
-    match = re.fullmatch(pattern, text)
+    match = re.fullmatch(pattern, text, re.ASCII)
     if match is None:
         raise ValueError(f"`{text}` is not {what}")
     return match
@@ -34,7 +34,7 @@ class CudaVersion:
     @classmethod
     def parse(cls, text: str) -> CudaVersion:
         """Read ``cu124``, ``12.4``, ``cuda12.4`` or ``12.4.1`` (the patch is dropped). Raises ValueError."""
-        tag = re.fullmatch(r"cu(\d\d)(\d+)", text)
+        tag = re.fullmatch(r"cu(\d\d)(\d+)", text, re.ASCII)
         if tag:
             return cls(int(tag[1]), int(tag[2]))
         match = _parse(r"(?:cuda)?(\d{1,2})\.(\d{1,2})(?:\.\d+)?", text, "a CUDA version such as cu124 or 12.4")

@@ -15,7 +15,7 @@ from typing import TextIO
 
 from gpuimg.cli.table import plain_table, terminal_table
 from gpuimg.errors import BuildError, GpuimgError
-from gpuimg.text import printable, styled
+from gpuimg.text import printable, shorten, styled
 
 SIGPIPE_EXIT_CODE = 141
 """128 + SIGPIPE: what shells report for a program whose reader went away."""
@@ -129,6 +129,11 @@ class Console:
         if error.hints:
             hint = self.err.styled("hint:", "cyan")
             self._write_err("\n" + "".join(f"{hint} {_indented(text)}\n" for text in error.hints))
+
+    def transient(self, text: str) -> None:
+        """A line that the next one takes the place of; only where progress may be drawn in place."""
+        if self.live:
+            self._write_err(f"\r\x1b[2K{shorten(printable(text), self.err.width - 1)}")
 
     def rendered(self, text: str) -> None:
         """Text that gpuimg rendered for `err` itself, to stderr as it is; not with --quiet."""

@@ -26,7 +26,7 @@ def build_image(
     *,
     platform: Platform,
     network: str | None = None,
-    refresh: bool = False,
+    build_args: Mapping[str, str] | None = None,
     labels: Mapping[str, str] | None = None,
     on_progress: Callable[[BuildState], None] = lambda _: None,
 ) -> Image:
@@ -34,7 +34,7 @@ def build_image(
 
     Args:
         network: the engine's network for RUN steps, such as ``host``; None: its default bridge.
-        refresh: look for newer base images and run the steps anew, for the distribution's updates.
+        build_args: values for the Dockerfile's ARG instructions.
         labels: more labels, beside those of the Dockerfile.
         on_progress: called after each event.
 
@@ -53,7 +53,7 @@ def build_image(
                 build_id=build_id,
                 platform=str(platform),
                 network=network,
-                refresh=refresh,
+                build_args=build_args or {},
                 labels=labels or {},
             )
         ):

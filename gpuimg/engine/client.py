@@ -73,7 +73,7 @@ class Engine:
         build_id: str,
         platform: str,
         network: str | None,
-        refresh: bool,
+        build_args: Mapping[str, str],
         labels: Mapping[str, str],
     ) -> Iterator[bytes]:
         """Run BuildKit on the context in `body` (a tar) and give its answer as it comes.
@@ -85,8 +85,8 @@ class Engine:
             "buildid": build_id,
             "platform": platform,
             "labels": json.dumps(dict(labels)),
+            "buildargs": json.dumps(dict(build_args)),
             **({"networkmode": network} if network else {}),
-            **({"nocache": "1", "pull": "1"} if refresh else {}),
         }
         with self.api.post(
             self._url("/build"),

@@ -5,6 +5,7 @@ Names, reasons and values come from images: whatever a terminal would obey is sh
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -124,8 +125,7 @@ def _stack(page: _Page, checks: Sequence[Check]) -> None:
     page.heading("stack")
     rows = [[page.span(""), page.span(""), page.span("wanted", "dim"), page.span("found", "dim")]]
     for check in checks:
-        values = list(check.measured.values())
-        found = figures.value(values[0]) if len(values) == 1 else _measured(page, check, _MEASURED_SHOWN)
+        found = _found(page, check)
         if check.status is Status.SKIP:
             found = check.reason or ""
         style = "dim" if check.status is Status.SKIP else ""
@@ -138,6 +138,15 @@ def _stack(page: _Page, checks: Sequence[Check]) -> None:
             ]
         )
     page.grid(rows)
+
+
+def _found(page: _Page, check: Check) -> str:
+    """What stands beside what was wanted: the values that the expectation speaks of, else all."""
+    expected = (check.expected or "").lower()
+    asked = {name: value for name, value in check.measured.items() if name.lower() in expected} or check.measured
+    if len(asked) == 1:
+        return figures.value(next(iter(asked.values())))
+    return _measured(page, dataclasses.replace(check, measured=asked), _MEASURED_SHOWN)
 
 
 def _group(page: _Page, group: str, checks: Sequence[Check], *, several: bool) -> None:

@@ -1,0 +1,67 @@
+"""``gpuimg matrix``: look at the matrix and check it."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from gpuimg.cli import options
+
+app = typer.Typer(help="Look at the matrix of stacks and check it.", no_args_is_help=True, rich_markup_mode=None)
+
+AsJson = Annotated[bool, typer.Option("--json", help="Write JSON for programs.")]
+
+
+@app.command("list")
+def list_stacks(as_json: AsJson = False, matrix_dir: options.MatrixDir = None) -> None:
+    """List the stacks: one official build of torch a line, and the names that others serve."""
+    import json
+
+    from gpuimg.cli.console import Console
+    from gpuimg.matrix import load_matrix
+    from gpuimg.matrix.export import stack_as_json, stack_rows
+
+    console = Console()
+    matrix = load_matrix(tuple(matrix_dir or ()))
+    if as_json:
+        console.data(json.dumps([stack_as_json(stack, matrix) for stack in matrix.stacks], indent=2))
+        return
+    headers, rows = stack_rows(matrix)
+    console.table(headers, rows, elastic="gpus")
+
+
+@app.command("show")
+def show(
+    spec: Annotated[str, typer.Argument(help="The stack to show, such as 2.6-cu124.")],
+    as_json: AsJson = False,
+    matrix_dir: options.MatrixDir = None,
+) -> None:
+    """Show all that is known of one stack, with the source of each fact."""
+    import json
+
+    from gpuimg.cli.console import Console
+    from gpuimg.explain import describe
+    from gpuimg.matrix import load_matrix
+    from gpuimg.matrix.export import stack_as_json
+    from gpuimg.resolve import resolve
+    from gpuimg.spec import parse_spec
+
+    console = Console()
+    matrix = load_matrix(tuple(matrix_dir or ()))
+    stack = resolve(parse_spec(spec), matrix).stack
+    console.data(json.dumps(stack_as_json(stack, matrix), indent=2) if as_json else describe(stack, matrix))
+
+
+@app.command("validate")
+def validate(matrix_dir: options.MatrixDir = None) -> None:
+    """Check all matrix files, wheel sets included: shapes, sources, and what rows say about each other."""
+    from gpuimg.cli.console import Console
+    from gpuimg.matrix import load_matrix
+    from gpuimg.matrix.checks import check_wheels
+
+    matrix = load_matrix(tuple(matrix_dir or ()))
+    sets = check_wheels(matrix, overlays=tuple(matrix_dir or ()))
+    Console().info(
+        f"{len(matrix.stacks)} stacks, {len(matrix.compatible)} compatible names, {sets} wheel sets: all hold"
+    )

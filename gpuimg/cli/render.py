@@ -1,0 +1,57 @@
+"""``gpuimg render``: the Dockerfile on stdout, or the whole context in a folder. No engine, no network."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from gpuimg.cli import options
+
+
+def render(
+    spec: Annotated[str, typer.Argument(help="What to render, such as 2.6-cu124.")],
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="Folder for the whole build context.", file_okay=False)
+    ] = None,
+    flavor: options.Flavor = None,
+    python: options.Python = None,
+    platform: options.PlatformName = "linux/amd64",
+    base: options.Base = None,
+    extra: options.Extra = None,
+    index_url: options.IndexUrl = None,
+    torch_index_url: options.TorchIndexUrl = None,
+    ca_bundle: Annotated[
+        Path | None, typer.Option("--ca-bundle", help="PEM file that the build trusts; goes into the context.")
+    ] = None,
+    matrix_dir: options.MatrixDir = None,
+    template_dir: options.TemplateDir = None,
+) -> None:
+    """Write the Dockerfile to stdout, or the whole build context to a folder that plain `docker build` builds."""
+    from gpuimg.cli.console import Console
+    from gpuimg.matrix import load_matrix
+    from gpuimg.render import render as render_plan
+    from gpuimg.write import write_context
+
+    console = Console()
+    matrix = load_matrix(tuple(matrix_dir or ()))
+    wanted = options.plan_settings(
+        flavor=flavor,
+        python=python,
+        platform=platform,
+        base=base,
+        extra=extra,
+        index_url=index_url,
+        torch_index_url=torch_index_url,
+        ca_bundle=ca_bundle,
+        matrix_dir=matrix_dir,
+    )
+    (plan,) = options.make_plans([spec], matrix, wanted, console)
+    context = render_plan(plan, matrix, template_dirs=tuple(template_dir or ()))
+    if output is None:
+        console.data(context.files["Dockerfile"].decode())
+        return
+    write_context(context, output)
+    console.info(f"wrote {len(context.files)} files to {output}")
+    console.info(f"build it: docker build --platform {plan.platform} --tag {context.tags[0]} {output}")

@@ -1,0 +1,26 @@
+"""``gpuimg why``: how a request resolves, or why it can't, with sources."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from gpuimg.cli import options
+
+
+def why(
+    spec: Annotated[str, typer.Argument(help="The request to explain, such as 2.6-cu121.")],
+    matrix_dir: options.MatrixDir = None,
+) -> None:
+    """Tell how a request resolves, or why it can't, with the source of each fact and what comes nearest."""
+    from gpuimg.cli.console import Console
+    from gpuimg.explain import explain
+    from gpuimg.matrix import load_matrix
+    from gpuimg.spec import parse_spec
+
+    console = Console()
+    story = explain(parse_spec(spec), load_matrix(tuple(matrix_dir or ())))
+    console.data(story.text)
+    if story.error is not None:
+        raise story.error

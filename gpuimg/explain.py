@@ -1,0 +1,116 @@
+"""How a request resolves, told with its sources; and all that is known of a stack."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from gpuimg.errors import UnknownStackError
+from gpuimg.model import Matrix, Resolution, Source, Spec, Stack
+from gpuimg.resolve import python_range, resolve
+
+_WIDTH: Final = 100
+_LABEL: Final = 14
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Story:
+    """The text of `gpuimg why`; `error` is set where the request can't be met."""
+
+    text: str
+    error: UnknownStackError | None = None
+
+
+def explain(spec: Spec, matrix: Matrix) -> Story:
+    """Tell how `spec` resolves, step by step, or why it can't and what comes nearest."""
+    try:
+        resolution = resolve(spec, matrix)
+    except UnknownStackError as error:
+        stacks = [stack for stack in matrix.stacks if stack.name in error.nearest]
+        nearest = "\n".join(describe(stack, matrix) for stack in stacks)
+        return Story(text=f"{spec.text} can't be had. What comes nearest:\n\n{nearest}" if stacks else "", error=error)
+    lines = [f"{spec.text} is {resolution.stack.name}", "", *_steps(resolution, matrix), "", ""]
+    return Story(text="\n".join(lines) + describe(resolution.stack, matrix))
+
+
+def describe(stack: Stack, matrix: Matrix) -> str:
+    """All facts of `stack`, each with its source."""
+    cuda = next(row for row in matrix.cudas if row.version == stack.cuda)
+    facts: list[tuple[str, str, str, Sequence[Source]]] = [
+        ("torch", stack.local_version, "torch", stack.sources),
+        ("CUDA", str(stack.cuda), "cuda", stack.sources),
+        ("cuDNN", str(stack.cudnn), "cudnn", stack.sources),
+        ("NCCL", str(stack.nccl), "nccl", stack.sources),
+        ("triton", str(stack.triton or "none"), "triton", stack.sources),
+        ("torchvision", str(stack.torchvision or "none"), "torchvision", stack.sources),
+        ("torchaudio", str(stack.torchaudio or "none"), "torchaudio", stack.sources),
+        ("C++ ABI", "C++11" if stack.cxx11_abi else "before C++11", "cxx11_abi", stack.sources),
+        ("wheels from", {"pypi": "PyPI", "pytorch": "PyTorch's index"}[stack.index], "index", stack.sources),
+    ]
+    for entry in stack.platforms:
+        capabilities = " ".join(map(str, entry.compute_capabilities))
+        facts += [
+            (str(entry.platform), f"Python {python_range(entry.pythons)}", "pythons", stack.sources),
+            ("", f"glibc {entry.glibc} or newer", "glibc", stack.sources),
+            ("", f"compute capability {capabilities}", "compute_capabilities", stack.sources),
+        ]
+    facts.append(("driver", f"{cuda.min_driver} or newer", "min_driver", cuda.sources))
+    if cuda.toolkit_driver is not None:
+        facts.append(
+            ("", f"{cuda.toolkit_driver} or newer for PTX of CUDA {cuda.version}", "toolkit_driver", cuda.sources)
+        )
+    return "".join([f"{stack.name}\n", *_table(facts)])
+
+
+def _steps(resolution: Resolution, matrix: Matrix) -> Iterable[str]:
+    spec, stack, substitution = resolution.spec, resolution.stack, resolution.substitution
+    siblings = sorted((other.cuda for other in matrix.stacks if other.torch == stack.torch), reverse=True)
+    variants = ", ".join(cuda.variant for cuda in siblings)
+    if len(spec.torch.release) < 3:
+        yield from _entry("torch", f"{spec.torch} → {stack.torch}, its newest patch release in the matrix")
+    if spec.cuda is None:
+        yield from _entry("CUDA", f"not named → {stack.cuda}, the newest that torch {stack.torch} has ({variants})")
+    elif substitution is None:
+        yield from _entry(
+            "CUDA", f"{spec.cuda} → {stack.cuda.variant}, an official build (torch {stack.torch} has {variants})"
+        )
+    else:
+        yield from _entry("CUDA", f"{spec.cuda} → never published for torch {stack.torch}, which has {variants}")
+        yield from _entry("instead", f"{stack.name}. {substitution.reason}")
+        yield from _entry("limits", substitution.limits)
+        for source in substitution.sources:
+            yield from _entry(
+                "source", f"{source.source} ({source.confidence})" + (f": {source.note}" if source.note else "")
+            )
+        yield from _entry("tag", f"gpuimg:{substitution.tag} and the tags of {stack.name}")
+
+
+def _entry(label: str, text: str) -> Iterable[str]:
+    head = f"  {label:<{_LABEL}}"
+    yield from textwrap.wrap(
+        text,
+        _WIDTH,
+        initial_indent=head,
+        subsequent_indent=" " * len(head),
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
+
+
+def _table(facts: Iterable[tuple[str, str, str, Sequence[Source]]]) -> Iterable[str]:
+    """Facts, each with the number of its source; then the sources by number."""
+    numbers: dict[Source, int] = {}
+    rows = []
+    for label, value, field, sources in facts:
+        cited = [source for source in sources if field in source.fields]
+        marks = "".join(f"[{numbers.setdefault(source, len(numbers) + 1)}]" for source in cited)
+        rows.append((label, value, marks))
+    width = min(max(len(value) for _, value, _ in rows), 64)
+    for label, value, marks in rows:
+        yield f"  {label:<{_LABEL}}{value:<{width}}  {marks}".rstrip() + "\n"
+    yield "\n"
+    for source, number in numbers.items():
+        note = f"; {source.note}" if source.note else ""
+        yield "".join(f"{line}\n" for line in _entry(f"[{number}]", f"{source.confidence}: {source.source}{note}"))

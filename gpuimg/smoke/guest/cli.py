@@ -1,0 +1,91 @@
+"""The guest's command line: ``[--config FILE]``. The other options are how the parent starts its children."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shutil
+import signal
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from types import FrameType
+
+from .config import Config, ConfigError, parse_config, read_config
+from .driver import Probe
+
+BAD_CONFIG = 2
+
+# The stack is dumped this long before the parent's kill; for short timeouts after this share of them.
+_DUMP_BEFORE_S, _DUMP_SHARE = 5.0, 0.8
+
+
+class Stopped(BaseException):
+    """A signal asked the guest to end: unwinds through every `finally`, so that nothing is left behind."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(number)
+        self.number = number
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run the smoke step, or one child of it. Exit codes: 0 no FAIL, 1 some FAIL, 2 bad config, 128+n signal n."""
+    options = _parser().parse_args(arguments)
+    if options.child:
+        return _child(options)
+    try:
+        config, raw = read_config(options.config) if options.config else (Config(), {})
+        return _parent(config, raw)
+    except ConfigError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return BAD_CONFIG
+    except Stopped as stop:
+        # As PID 1 of a container a process can't kill itself with the signal, so the code says which it was.
+        return 128 + stop.number
+
+
+def _parent(config: Config, raw: dict[str, object]) -> int:
+    from .parent import run
+    from .plan import plan
+    from .process import temporary_root
+
+    plan(config)  # a bad name is refused before anything is written
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, _stop)
+    root = temporary_root()
+    try:
+        return run(config, raw, root=root)
+    finally:
+        shutil.rmtree(root, ignore_errors=True)
+
+
+def _child(options: argparse.Namespace) -> int:
+    from .child import run_child
+
+    state = json.loads(Path(options.state).read_text(encoding="utf-8"))
+    deadline = max(options.timeout - _DUMP_BEFORE_S, options.timeout * _DUMP_SHARE)
+    return run_child(
+        options.child,
+        parse_config(state["config"]),
+        Probe.from_dict(state["probe"]),
+        result_fd=options.result_fd,
+        deadline=deadline,
+    )
+
+
+def _stop(number: int, frame: FrameType | None) -> None:
+    del frame
+    # A second signal must not interrupt the cleaning up after the first.
+    for other in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        signal.signal(other, signal.SIG_IGN)
+    raise Stopped(number)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="smoke.pyz", description="Measure the torch of this image.")
+    parser.add_argument("--config", metavar="FILE", help="what to expect and what to run, as JSON")
+    parser.add_argument("--child", help=argparse.SUPPRESS)
+    parser.add_argument("--state", help=argparse.SUPPRESS)
+    parser.add_argument("--timeout", type=float, help=argparse.SUPPRESS)
+    parser.add_argument("--result-fd", type=int, help=argparse.SUPPRESS)
+    return parser

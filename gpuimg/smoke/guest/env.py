@@ -1,0 +1,101 @@
+"""The outside world as a check sees it: whatever a test must be able to break is a member here.
+
+`faults` swaps one member for a broken one, so that every check is seen to fail even where the true fault needs a GPU.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import shutil
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Callable
+
+from . import driver, installed, libraries
+from .driver import Gpu
+from .libraries import Answer
+from .versions import Release, release
+
+
+def _matmul(left: Any, right: Any) -> Any:
+    return left @ right
+
+
+def _assert_async(value: Any) -> None:
+    import torch
+
+    torch._assert_async(value)
+
+
+def _arch_flags() -> list[str] | None:
+    import torch
+
+    # torch.cuda.get_arch_list() is empty without a GPU on older releases; the flags behind it are not.
+    flags = getattr(torch._C, "_cuda_getArchFlags", None)
+    text = flags() if flags else None
+    return text.split() if text else None
+
+
+def _capability(index: int) -> tuple[int, int]:
+    import torch
+
+    major, minor = torch.cuda.get_device_capability(index)
+    return major, minor
+
+
+def _cuda_memory(index: int) -> Any:
+    from .memory import CudaMemory
+
+    return CudaMemory(index)
+
+
+def _library(name: str) -> Answer:
+    return libraries.ask(name, ctypes.CDLL)
+
+
+def _no_sample(sample: Mapping[str, Any]) -> None:
+    """Where nobody listens, samples are dropped."""
+
+
+@dataclass(frozen=True)
+class Env:
+    """Everything that a check may touch beside torch itself."""
+
+    gpus: tuple[Gpu, ...] = ()
+    """The GPUs that the driver shows."""
+    gpus_requested: bool = False
+    simulated: bool = False
+    """Whether a fault replaced the GPU: then a check that needs one runs on the CPU."""
+    environ: Mapping[str, str] = field(default_factory=lambda: os.environ)
+    load_library: Callable[[str], ctypes.CDLL] = ctypes.CDLL
+    library: Callable[[str], Answer] = _library
+    mapped: Callable[[], tuple[str, ...]] = libraries.mapped
+    installed_version: Callable[[str], str | None] = installed.version_of
+    pin: Callable[[str], str | None] = installed.pin_of
+    which: Callable[[str], str | None] = shutil.which
+    matmul: Callable[[Any, Any], Any] = _matmul
+    assert_async: Callable[[Any], None] = _assert_async
+    arch_flags: Callable[[], list[str] | None] = _arch_flags
+    capability: Callable[[int], tuple[int, int]] = _capability
+    driver_version: Callable[[], str | None] = lambda: driver.version(ctypes.CDLL)
+    user_id: Callable[[], int] = os.getuid
+    shm_path: str = "/dev/shm"
+    statvfs: Callable[[str], Any] = os.statvfs
+    memory: Callable[[int], Any] = _cuda_memory
+    clock: Callable[[], float] = time.monotonic
+    sample: Callable[[Mapping[str, Any]], None] = _no_sample
+
+    @property
+    def torch_release(self) -> Release:
+        """torch's release as numbers, from its files."""
+        return release(installed.torch_version() or "")
+
+    def devices(self) -> list[tuple[str, int | None]]:
+        """Where to compute, as torch names it and with the GPU's index: every GPU that torch can use, else the CPU."""
+        import torch
+
+        if self.simulated or not self.gpus or not torch.cuda.is_available():
+            return [("cpu", None)]
+        return [(f"cuda:{index}", index) for index in range(torch.cuda.device_count())]

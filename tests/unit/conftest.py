@@ -1,0 +1,13 @@
+"""Real nouns for the tests: the matrix as it is committed."""
+
+from __future__ import annotations
+
+import pytest
+
+from gpuimg.matrix import load_matrix
+from gpuimg.model import Matrix
+
+
+@pytest.fixture(scope="session")
+def matrix() -> Matrix:
+    return load_matrix()

@@ -10,7 +10,7 @@ import urllib.parse
 from collections.abc import Iterable
 from typing import Final
 
-from gpuimg.model import Plan, Wheel
+from gpuimg.model import Plan, Toolkit, Wheel
 
 CA_PATH: Final = "/tmp/network/ca.pem"
 """In the build container, on a tmpfs of its own."""
@@ -33,6 +33,8 @@ def build_files(plan: Plan) -> dict[str, bytes]:
         files["network/uv-pytorch.toml"] = _uv_toml(
             plan.torch_index_url or _PYTORCH_INDEX.format(variant=plan.stack.cuda.variant)
         )
+    if plan.toolkit is not None and plan.toolkit.exclude_files:
+        files["layers/system/apt.conf"] = _toolkit_apt_conf(plan.toolkit)
     if plan.wheels.toolkit:
         files["layers/toolkit/requirements.txt"] = _requirements(plan.wheels.toolkit)
     if plan.extras:
@@ -81,6 +83,13 @@ DPkg::Options {
 
 def _apt_conf(plan: Plan) -> str:
     return _APT_CONF + (f'Acquire::https::CAInfo "{CA_PATH}";\n' if plan.ca_bundle is not None else "")
+
+
+def _toolkit_apt_conf(toolkit: Toolkit) -> str:
+    """dpkg takes the last option that fits a path, so what comes in after all stands behind what stays out."""
+    options = [f"--path-exclude={glob}" for glob in toolkit.exclude_files]
+    options += [f"--path-include={glob}" for glob in toolkit.include_files]
+    return "DPkg::Options {\n" + "".join(f'  "{option}";\n' for option in options) + "};\n"
 
 
 def _pip_conf(plan: Plan) -> str:

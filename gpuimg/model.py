@@ -144,6 +144,10 @@ class Toolkit:
     """CUDA_HOME in the image."""
     apt_components: tuple[str, ...]
     packages: tuple[str, ...]
+    exclude_files: tuple[str, ...]
+    """dpkg path globs that stay out of the image."""
+    include_files: tuple[str, ...]
+    """dpkg path globs that come in although `exclude_files` has them."""
     host_compiler: int | None
     """gcc major version that nvcc must use; None: the base's own."""
     platforms: tuple[Platform, ...]

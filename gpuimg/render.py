@@ -82,13 +82,15 @@ def _image_environment(plan: Plan) -> Mapping[str, str]:
     if plan.allocator is not None:
         variables[plan.allocator.variable] = plan.allocator.value
     if plan.toolkit is not None:
-        variables["PATH"] = f"{VENV}/bin:{plan.toolkit.home}/bin:" + variables["PATH"].removeprefix(f"{VENV}/bin:")
+        programs = f"{plan.toolkit.home}/bin"
+        if programs not in variables["PATH"].split(":"):
+            variables["PATH"] = f"{programs}:{variables['PATH']}"
         variables["CUDA_HOME"] = plan.toolkit.home
         variables["TORCH_CUDA_ARCH_LIST"] = ";".join(map(str, plan.compute_capabilities))
         if plan.toolkit.host_compiler is not None:
             variables["CC"] = f"gcc-{plan.toolkit.host_compiler}"
             variables["CXX"] = f"g++-{plan.toolkit.host_compiler}"
-            variables["NVCC_PREPEND_FLAGS"] = f"-ccbin /usr/bin/g++-{plan.toolkit.host_compiler}"
+            variables["CUDAHOSTCXX"] = f"g++-{plan.toolkit.host_compiler}"
     return variables
 
 

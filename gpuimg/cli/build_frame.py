@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from gpuimg.engine.progress import BuildState, Step
+from gpuimg.engine.progress import BuildState, Step, short_digests
 from gpuimg.report import figures
 from gpuimg.text import cell_width, printable, shorten
 
-_DIGEST: Final = re.compile(r"sha256:([0-9a-f]{12})[0-9a-f]{52}")
 _SPINNER: Final = ("⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏", "-\\|/")
 _FRAMES_A_SECOND: Final = 8
 _INTERNAL_SHOWN_S: Final = 1.0
@@ -74,11 +72,11 @@ class Block:
         symbol, style, took = _mark(step, now, unicode=unicode)
         if not took and step.began:
             took = figures.duration(self.seconds(step, now))
-        lines = [Line(_beside(f"  {symbol} {step_name(step)}", took, width, unicode=unicode), style)]
+        lines = [Line(_beside(f"  {symbol} {step.title}", took, width, unicode=unicode), style)]
         if step.running:
             done, total = step.done_bytes, step.total_bytes
             size = figures.size(done) + (f" of {figures.size(total)}" if total else "") if done else ""
-            text = _DIGEST.sub(r"\1", step.line)
+            text = short_digests(step.line)
             if text or size:
                 lines.append(Line(_beside(f"      {text}", size, width, unicode=unicode), "dim"))
         return lines
@@ -96,12 +94,7 @@ class Block:
         if self.state.error is None:
             return f"built, {sum(step.cached for step in steps)} of {len(steps)} steps cached"
         failed = self.state.failed_step
-        return f"failed at {step_name(failed)}" if failed else "failed"
-
-
-def step_name(step: Step) -> str:
-    """A step's name with digests cut to what tells them apart."""
-    return _DIGEST.sub(r"\1", step.name)
+        return f"failed at {failed.title}" if failed else "failed"
 
 
 def _mark(step: Step, now: float, *, unicode: bool) -> tuple[str, str, str]:

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import TYPE_CHECKING, Final
 
-from gpuimg.cli.build_frame import Block, Line, step_name
+from gpuimg.cli.build_frame import Block, Line
 from gpuimg.cli.console import Console
 from gpuimg.engine.progress import BuildState, Step
 from gpuimg.report import figures
@@ -126,7 +126,7 @@ class _Lines:
         if before in _FINAL or not stage or (stage == "done" and not _is_over(step, block)):
             return
         self._said[key] = (stage, now)
-        name = shorten(step_name(step), _LOG_COLUMNS)
+        name = shorten(step.title, _LOG_COLUMNS)
         if stage in {"begun", "cached"} or not before:
             self._console.info(f"{prefix} CACHED {name}" if stage == "cached" else f"{prefix} {name}")
         if stage == "failed":

@@ -6,6 +6,7 @@ import re
 
 from gpuimg.engine.progress import BuildState, Step
 from gpuimg.errors import BuildError, DiskFullError, GpuimgError, ImageNotFoundError
+from gpuimg.text import shorten
 
 _NO_BASE = re.compile(
     r"failed to resolve source metadata for (?P<base>\S+?): |pull access denied|failed to do request|manifest unknown"
@@ -70,7 +71,7 @@ def build_failure(state: BuildState) -> GpuimgError:
 
 
 def _step_name(step: Step | None) -> str:
-    return re.sub(r"\s+", " ", step.name)[:200] if step else "before its first step"
+    return shorten(step.title, 200) if step else "before its first step"
 
 
 def _no_base(message: str, base: str) -> ImageNotFoundError:

@@ -27,6 +27,8 @@ _LINE_BYTES = 16 * 1024
 """No line is longer: a progress bar may never end its own."""
 _LEGACY_STEP = re.compile(r"(?:Step|STEP) (\d+/\d+) ?: (.+)")
 _LEGACY_ARROW = re.compile(r"\s*-{2,3}> (.*)")
+_DIGEST = re.compile(r"sha256:([0-9a-f]{12})[0-9a-f]{52}")
+_MOUNT = re.compile(r"--(?:mount|network|security)=\S+\s+")
 _LEGACY_BUILT = re.compile(r"Successfully built ([0-9a-f]{12,64})")
 
 
@@ -84,6 +86,11 @@ def _events(message: dict[str, Any]) -> Iterator[Event]:
         yield Failed(message=printable(str(text), multiline=True))
 
 
+def short_digests(text: str) -> str:
+    """`text` with each digest cut to the twelve characters that engines show."""
+    return _DIGEST.sub(r"\1", text)
+
+
 @dataclass(slots=True)
 class Step:
     """One step so far."""
@@ -104,6 +111,15 @@ class Step:
     tasks: dict[str, tuple[int, int]] = field(default_factory=dict)
     """Bytes done and in total (0: unknown) of each download, extraction or transfer."""
     _partial: dict[int, bytes] = field(default_factory=dict)
+
+    @property
+    def title(self) -> str:
+        """Its name for people: on one line, without how a RUN is mounted, digests cut to what tells them apart.
+
+        >>> Step(number=1, name="[2/4] RUN --mount=type=tmpfs,target=/tmp   apt-get update").title
+        '[2/4] RUN apt-get update'
+        """
+        return " ".join(_MOUNT.sub("", short_digests(self.name)).split())
 
     @property
     def internal(self) -> bool:

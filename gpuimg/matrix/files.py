@@ -76,9 +76,12 @@ def _validator(schema: str) -> jsonschema.Draft202012Validator:
 
 
 def _validate(document: object, *, schema: str, file: str) -> None:
-    error = jsonschema.exceptions.best_match(_validator(schema).iter_errors(document))
-    if error is None:
+    errors = list(_validator(schema).iter_errors(document))
+    if not errors:
         return
+    # A misspelt field is an unknown one and a missing one: the unknown one tells what to mend.
+    unknown = [error for error in errors if error.validator == "additionalProperties"]
+    error = unknown[0] if unknown else jsonschema.exceptions.best_match(errors)
     raise MatrixError(file, _where(error.absolute_path), _problem(error))
 
 

@@ -9,7 +9,7 @@ import pytest
 from gpuimg.smoke.guest.config import Config, ConfigError, parse_config
 from gpuimg.smoke.guest.driver import Gpu, Probe
 from gpuimg.smoke.guest.outcome import Outcome
-from gpuimg.smoke.guest.plan import plan, why_not
+from gpuimg.smoke.guest.plan import Machine, plan, why_not
 from gpuimg.smoke.guest.registry import CHECKS
 
 _GPU = Probe(code=0, cuda=(12, 4), gpus=(Gpu(0, "NVIDIA H100", "9.0", 80 << 30),))
@@ -19,9 +19,11 @@ def names(**config: Any) -> list[str]:
     return [check.name for check in plan(parse_config(config))]
 
 
-def refusal(name: str, found: Probe, torch: tuple[int, ...] = (2, 6, 0), **config: Any) -> Outcome | None:
+def refusal(
+    name: str, found: Probe, torch: tuple[int, ...] = (2, 6, 0), lacks_cuda: bool = False, **config: Any
+) -> Outcome | None:
     asked = parse_config(config)
-    return why_not(CHECKS[name], asked, found, torch, plan(asked))
+    return why_not(CHECKS[name], asked, Machine(found, torch, lacks_cuda), plan(asked))
 
 
 def test_everything_is_planned_by_default() -> None:
@@ -104,6 +106,14 @@ def test_missing_gpu_fails_also_where_the_check_for_it_is_left_out() -> None:
 
 def test_gpu_checks_run_where_the_driver_shows_a_gpu() -> None:
     assert refusal("allocator.churn", _GPU) is None
+
+
+def test_gpu_checks_are_skipped_on_a_torch_without_cuda() -> None:
+    """Unless a GPU was asked for: then host.gpu says that this torch can't use it."""
+    outcome = refusal("allocator.churn", _GPU, lacks_cuda=True)
+    assert outcome is not None
+    assert (outcome.status, outcome.reason) == ("SKIP", "needs a GPU, and this torch is built without CUDA")
+    assert refusal("host.gpu", _GPU, lacks_cuda=True, gpus_requested=True) is None
 
 
 def test_injected_fault_runs_anywhere() -> None:

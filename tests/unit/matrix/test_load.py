@@ -1,0 +1,127 @@
+"""A matrix file that doesn't hold is named with row and field; a file of the user's adds or replaces rows by name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from gpuimg.errors import MatrixError, UnknownStackError
+from gpuimg.matrix import load_matrix, load_wheels
+from gpuimg.matrix.checks import check_wheels
+from gpuimg.model import Matrix
+from gpuimg.paths import MATRICES
+from gpuimg.versions import Platform, PythonVersion
+
+STACK = (MATRICES / "torch.yaml").read_text(encoding="utf-8")
+ONE_STACK = STACK[: STACK.index('- name: "2.4.1-cu121"')]
+
+
+@pytest.fixture
+def overlay(tmp_path: Path) -> Callable[..., Path]:
+    """``overlay(file="text")`` gives a folder of matrix files."""
+
+    def write(**files: str) -> Path:
+        for name, text in files.items():
+            (tmp_path / f"{name}.yaml").write_text(text, encoding="utf-8")
+        return tmp_path
+
+    return write
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "where", "problem"),
+    [
+        (
+            'cuda: "12.1"',
+            "cuda: 12.1",
+            "stacks[0].cuda",
+            '12.1 is a number, so YAML drops its zeros; write it as text: "12.1"',
+        ),
+        ('torch: "2.1.2"', 'torch: "two"', "stacks[0].torch", "`two` does not look like"),
+        ("  cudnn:", "  cuddn:", "stacks[0]", "unknown field `cuddn`; did you mean `cudnn`?"),
+        ('  nccl: "2.18.1"\n', "", "stacks[0]", "field `nccl` is missing"),
+        ('name: "2.1.2-cu121"', 'name: "2.1.3-cu121"', "stacks.2.1.3-cu121.name", "must be `2.1.2-cu121`"),
+        ("fields: [torchaudio]", "fields: [torchvision]", "stacks.2.1.2-cu121.torchaudio", "has no source"),
+        ("schema: 1", "schema: 2", "schema", "1"),
+        ("stacks:", "stacks: [", "line", "is not valid YAML"),
+        ("  index: pypi\n", "  index: pypi\n  index: pytorch\n", "line", "the key `index` stands twice"),
+    ],
+)
+def test_an_error_names_file_row_and_field(
+    overlay: Callable[..., Path], old: str, new: str, where: str, problem: str
+) -> None:
+    assert old in ONE_STACK
+    folder = overlay(torch=ONE_STACK.replace(old, new, 1))
+    with pytest.raises(MatrixError) as caught:
+        load_matrix([folder])
+    assert "torch.yaml" in caught.value.file
+    assert where in caught.value.where
+    assert problem in caught.value.problem
+    assert caught.value.exit_code == 2
+
+
+def test_two_rows_of_one_name_are_refused(overlay: Callable[..., Path]) -> None:
+    row = ONE_STACK[ONE_STACK.index("- name:") :]
+    with pytest.raises(MatrixError, match=r"stacks\[1\].name: `2.1.2-cu121` stands in stacks\[0\] too"):
+        load_matrix([overlay(torch=ONE_STACK + row)])
+
+
+def test_a_row_of_the_users_takes_the_place_of_ours(overlay: Callable[..., Path], matrix: Matrix) -> None:
+    changed = load_matrix([overlay(torch=ONE_STACK.replace('nccl: "2.18.1"', 'nccl: "2.99.0"'))])
+    assert len(changed.stacks) == len(matrix.stacks)
+    assert str(next(stack for stack in changed.stacks if stack.name == "2.1.2-cu121").nccl) == "2.99.0"
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "problem"),
+    [
+        ('use: "2.6.0-cu124"', 'use: "2.6.0-cu999"', "`2.6.0-cu999` is no stack"),
+        ('use: "2.6.0-cu124"', 'use: "2.6.0-cu118"', "another torch or CUDA major"),
+        ('name: "2.6.0-cu121"', 'name: "2.6.0-cu124"', "is a published stack"),
+    ],
+)
+def test_a_compatible_name_must_serve(overlay: Callable[..., Path], old: str, new: str, problem: str) -> None:
+    text = (MATRICES / "local.yaml").read_text(encoding="utf-8")
+    assert old in text
+    with pytest.raises(MatrixError, match=problem):
+        load_matrix([overlay(local=text.replace(old, new, 1))])
+
+
+def test_what_is_no_file_or_no_text_is_said(tmp_path: Path) -> None:
+    with pytest.raises(MatrixError, match="is not a folder"):
+        load_matrix([tmp_path / "missing"])
+    (tmp_path / "cuda.yaml").write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(MatrixError, match="is not UTF-8"):
+        load_matrix([tmp_path])
+    (tmp_path / "cuda.yaml").write_bytes(b"a: " + b"x" * (17 * 2**20))
+    with pytest.raises(MatrixError, match="that is no matrix file"):
+        load_matrix([tmp_path])
+
+
+def test_a_wheel_set_must_say_what_the_row_says(tmp_path: Path, matrix: Matrix) -> None:
+    folder = tmp_path / "wheels"
+    folder.mkdir()
+    text = (MATRICES / "wheels" / "2.6.0-cu124.yaml").read_text(encoding="utf-8")
+    (folder / "2.6.0-cu124.yaml").write_text(text.replace("9.1.0.70", "9.9.9.9"), encoding="utf-8")
+    with pytest.raises(MatrixError, match=r"has nvidia-cudnn-cu12 9\.9\.9\.9, the row in torch\.yaml says 9\.1\.0\.70"):
+        check_wheels(matrix, overlays=[tmp_path])
+
+
+def test_a_wheel_without_hash_that_pypi_has_is_refused(tmp_path: Path) -> None:
+    folder = tmp_path / "wheels"
+    folder.mkdir()
+    text = (MATRICES / "wheels" / "2.6.0-cu124.yaml").read_text(encoding="utf-8")
+    start = text.index("sha256:")
+    end = text.index("}", start)
+    (folder / "2.6.0-cu124.yaml").write_text(text[: start - 2] + text[end:], encoding="utf-8")
+    with pytest.raises(MatrixError, match=r"wheels/2\.6\.0-cu124\.yaml"):
+        load_wheels("2.6.0-cu124", Platform.AMD64, PythonVersion(3, 11), overlays=[tmp_path])
+
+
+def test_an_unknown_python_or_platform_of_a_set_is_an_unknown_stack() -> None:
+    with pytest.raises(UnknownStackError, match=r"has no wheels for Python 3\.8 on linux/amd64"):
+        load_wheels("2.6.0-cu124", Platform.AMD64, PythonVersion(3, 8))
+    with pytest.raises(MatrixError, match="can't be read"):
+        load_wheels("9.9.9-cu999", Platform.AMD64, PythonVersion(3, 11))

@@ -14,7 +14,6 @@ from gpuimg.model import Plan, Toolkit, Wheel
 
 CA_PATH: Final = "/tmp/network/ca.pem"
 """In the build container, on a tmpfs of its own."""
-_PYTORCH_INDEX: Final = "https://download.pytorch.org/whl/{variant}"
 
 
 def build_files(plan: Plan) -> dict[str, bytes]:
@@ -30,9 +29,7 @@ def build_files(plan: Plan) -> dict[str, bytes]:
     }
     if from_index(plan, "pytorch"):
         files["layers/torch/requirements-pytorch.txt"] = _requirements(from_index(plan, "pytorch"))
-        files["network/uv-pytorch.toml"] = _uv_toml(
-            plan.torch_index_url or _PYTORCH_INDEX.format(variant=plan.stack.cuda.variant)
-        )
+        files["network/uv-pytorch.toml"] = _uv_toml(plan.torch_index_url)
     if plan.toolkit is not None and plan.toolkit.exclude_files:
         files["layers/system/apt.conf"] = _toolkit_apt_conf(plan.toolkit)
     if plan.wheels.toolkit:

@@ -204,6 +204,8 @@ class Matrix:
     flavors: tuple[Flavor, ...]
     allocator: tuple[AllocatorSetting, ...]
     trim: tuple[TrimRule, ...]
+    pytorch_index: str
+    """URL of PyTorch's own index, with ``{variant}`` where ``cu124`` stands."""
 
 
 # --- the six nouns ---------------------------------------------------------------------------------------------------
@@ -254,8 +256,8 @@ class Plan:
     """PEP 508 requirements, normalised and sorted."""
     index_url: str | None = None
     """Replaces PyPI; None: the installer's own default."""
-    torch_index_url: str | None = None
-    """Replaces PyTorch's index."""
+    torch_index_url: str
+    """PyTorch's own index, or what the user named in its place."""
     ca_bundle: bytes | None = field(default=None, repr=False)
     """PEM certificates that builds trust; never left in the image."""
 

@@ -85,7 +85,9 @@ def make_plan(resolution: Resolution, matrix: Matrix, wanted: Settings | None = 
         trim=_trim(wheels, matrix),
         extras=_extras(wanted.extras, wheels),
         index_url=settings.index_url(wanted.index_url) if wanted.index_url else None,
-        torch_index_url=settings.index_url(wanted.torch_index_url) if wanted.torch_index_url else None,
+        torch_index_url=settings.index_url(wanted.torch_index_url)
+        if wanted.torch_index_url
+        else matrix.pytorch_index.format(variant=stack.cuda.variant),
         ca_bundle=wanted.ca_bundle,
     )
 

@@ -15,7 +15,7 @@ from typing import TextIO
 
 from gpuimg.cli.table import plain_table, terminal_table
 from gpuimg.errors import BuildError, GpuimgError
-from gpuimg.text import printable, shorten, styled
+from gpuimg.text import printable, shorten, styled, wrap
 
 SIGPIPE_EXIT_CODE = 141
 """128 + SIGPIPE: what shells report for a program whose reader went away."""
@@ -154,6 +154,10 @@ class Console:
     # --- helpers -------------------------------------------------------------------------------------------------
 
     def _labelled(self, label: str, text: str, style: str) -> None:
+        if self.err.tty:
+            room = self.err.width - len(label) - 2
+            lines = [part for line in text.split("\n") for part in wrap(printable(line), room)]
+            text = "\n".join(lines)
         self._write_err(f"{self.err.styled(label + ':', style)} {_indented(text)}\n")
 
     def _failed_step(self, error: BuildError) -> None:

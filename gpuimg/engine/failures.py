@@ -60,7 +60,8 @@ def build_failure(state: BuildState) -> GpuimgError:
         return disk_full(f"at: {_step_name(step)}")
     no_base = _NO_BASE.search(message)
     if no_base and not tail:
-        return _no_base(message, no_base["base"] or "")
+        named = re.search(r"metadata for (\S+)", step.title if step else "")  # 20.10 says it in the step's name alone
+        return _no_base(message, no_base["base"] or (named[1] if named else ""))
     hints = [hint for pattern, hint in _CAUSES if re.search(pattern, text)]
     return BuildError(
         f"the build failed at: {_step_name(step)}" if step else f"the build failed: {message}",

@@ -36,6 +36,7 @@ def load_matrix(overlays: Sequence[Path] = ()) -> model.Matrix:
         flavors=_rows(model.Flavor, folders, file="flavors", section="flavors", key="name"),
         allocator=_rows(model.AllocatorSetting, folders, file="allocator", section="settings", key="torch"),
         trim=_rows(model.TrimRule, folders, file="trim", section="rules", key=None),
+        pytorch_index=_setting(folders, file="local", field="pytorch_index"),
     )
     check_matrix(matrix)
     return matrix
@@ -76,12 +77,23 @@ def _layer(rows: Sequence[dict[str, Any]], layer: str, *, file: str, where: str)
     return tuple(sorted(wheels, key=lambda wheel: wheel.name))
 
 
+def _setting(folders: Sequence[Path], *, file: str, field: str) -> str:
+    """A field that stands once in a file; the last folder that has it wins."""
+    documents = [read_document(folder / f"{file}.yaml", schema=file) for folder in folders if _has(folder, file)]
+    return next(str(document[field]) for document in reversed(documents) if field in document)
+
+
+def _has(folder: Path, file: str) -> bool:
+    """Whether a folder has a file; our own must."""
+    return folder is MATRICES or (folder / f"{file}.yaml").is_file()
+
+
 def _rows(row_type: type[Row], folders: Sequence[Path], *, file: str, section: str, key: str | None) -> tuple[Row, ...]:
     """All rows of one section; with a `key`, a later folder's row takes the place of the row of the same key."""
     found: dict[object, Row] = {}
     for folder in folders:
         path = folder / f"{file}.yaml"
-        if folder is not MATRICES and not path.is_file():
+        if not _has(folder, file):
             continue
         seen: dict[object, int] = {}
         for n, mapping in enumerate(read_document(path, schema=file).get(section, ())):

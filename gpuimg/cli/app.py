@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import platform
+import signal
 import sys
 import traceback
 from typing import Annotated, Any
@@ -49,14 +50,20 @@ def _root(
 
 def main() -> None:
     """Run the command line and exit."""
+    signal.signal(signal.SIGTERM, _terminate)
     sys.exit(run(sys.argv[1:]))
+
+
+def _terminate(*_: object) -> None:
+    """As Ctrl-C, which unwinds through all that cleans up; CI systems end jobs this way."""
+    sys.exit(128 + signal.SIGTERM)
 
 
 def run(arguments: list[str]) -> int:
     """Give the exit code of ``gpuimg ARGUMENTS``; what went wrong has been said on stderr."""
     console = Console()
     try:
-        return int(app(arguments, prog_name="gpuimg", standalone_mode=False) or 0)
+        code = int(app(arguments, prog_name="gpuimg", standalone_mode=False) or 0)
     except GpuimgError as error:
         console.error(error)
         return error.exit_code
@@ -64,11 +71,13 @@ def run(arguments: list[str]) -> int:
         console.error(_usage_error(error))
         return RequestError.exit_code
     except (KeyboardInterrupt, typer.Abort):
-        console.warning("interrupted: what was running has been stopped and cleaned up")
-        return INTERRUPTED
+        code = INTERRUPTED
     except Exception:  # noqa: BLE001 - a bug: the one place that may see any exception
         console.error(_bug_report(arguments))
         return GpuimgError.exit_code
+    if code == INTERRUPTED:  # newer Typers say Ctrl-C by the code alone
+        console.warning("interrupted: what was running has been stopped and cleaned up")
+    return code
 
 
 def _usage_error(error: Any) -> GpuimgError:

@@ -102,7 +102,7 @@ def _pip_conf(plan: Plan) -> str:
 
 
 def _uv_toml(index_url: str | None) -> str:
-    lines = ['cache-dir = "/opt/.uv"', 'link-mode = "hardlink"', "no-build = true", 'python-downloads = "manual"']
+    lines = ['cache-dir = "/opt/.uv"', 'link-mode = "hardlink"', 'python-downloads = "manual"']
     if index_url is not None:
         lines += ["", "[[index]]", f'url = "{index_url}"', "default = true"]
     return "".join(f"{line}\n" for line in lines)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import hashlib
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 from gpuimg.model import Matrix, Plan, Stack
@@ -15,11 +16,14 @@ def image_tags(plan: Plan, matrix: Matrix) -> tuple[str, ...]:
     """The full tag first, then the shorter ones that are unambiguous and true.
 
     A shorter tag leaves out what is gpuimg's own choice: Python, then the flavor, then torch's patch release where this
-    one is the newest. No tag names a CUDA that is not inside; a compatible name is marked as such.
+    one is the newest. An image with extras is none of those: its one tag names them by digest. No tag names a CUDA that is not inside; a compatible name is marked as such.
     """
     stack, substitution = plan.stack, plan.resolution.substitution
     suffix = "" if plan.platform is Platform.AMD64 else f"-{plan.platform.arch}"
-    tags = [f"{stack.torch}-{stack.cuda.variant}-{plan.python.tag}-{plan.flavor.name}{suffix}"]
+    full = f"{stack.torch}-{stack.cuda.variant}-{plan.python.tag}-{plan.flavor.name}{suffix}"
+    if plan.extras:
+        return (f"{REPOSITORY}:{full}-extras-{_short_digest(plan.extras)}",)
+    tags = [full]
     if plan.python_is_default:
         tags.append(f"{stack.torch}-{stack.cuda.variant}-{plan.flavor.name}{suffix}")
         if plan.flavor == matrix.flavors[0]:
@@ -70,6 +74,11 @@ def labels(plan: Plan, *, digest: str) -> Mapping[str, str]:
         "org.opencontainers.image.base.name": plan.base_image,
         **{f"io.gpuimg.{name}": value for name, value in facts.items() if value},
     }
+
+
+def _short_digest(extras: Sequence[str]) -> str:
+    """Eight hexadecimal digits that tell one list of extras from another."""
+    return hashlib.sha256("\n".join(extras).encode()).hexdigest()[:8]
 
 
 def _is_newest(stack: Stack, matrix: Matrix) -> bool:

@@ -64,7 +64,7 @@ def build_failure(state: BuildState) -> GpuimgError:
         return _no_base(message, no_base["base"] or (named[1] if named else ""))
     hints = [hint for pattern, hint in _CAUSES if re.search(pattern, text)]
     return BuildError(
-        f"the build failed at: {_step_name(step)}" if step else f"the build failed: {message}",
+        f"the build failed at: {shorten(_step_name(step), 100)}" if step else f"the build failed: {message}",
         step=_step_name(step),
         log_tail=tail or [message],
         hints=hints[:2],

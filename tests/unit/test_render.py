@@ -151,6 +151,10 @@ def test_tags_are_short_only_where_they_stay_true(matrix: Matrix) -> None:
     assert tags("2.6-cu121")[-1] == "2.6-cu121-compat"
     assert not any("cu121" in tag and "compat" not in tag for tag in tags("2.6-cu121"))
     assert all(tag.endswith("-arm64") for tag in tags("2.15-cu132", platform=Platform.ARM64))
+    with_extras = tags("2.6-cu124", extras=["einops"])
+    assert len(with_extras) == 1
+    assert with_extras[0].startswith("2.6.0-cu124-py311-runtime-extras-")
+    assert with_extras != tags("2.6-cu124", extras=["einops==0.8"])
     assert tags("2.6-cu121-devel")[-1] == "2.6-cu121-compat-devel"
 
 

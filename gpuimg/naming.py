@@ -16,7 +16,8 @@ def image_tags(plan: Plan, matrix: Matrix) -> tuple[str, ...]:
     """The full tag first, then the shorter ones that are unambiguous and true.
 
     A shorter tag leaves out what is gpuimg's own choice: Python, then the flavor, then torch's patch release where this
-    one is the newest. An image with extras is none of those: its one tag names them by digest. No tag names a CUDA that is not inside; a compatible name is marked as such.
+    one is the newest. An image with extras is none of those: its one tag names them by digest. No tag names a CUDA that
+    is not inside; a compatible name is marked as such.
     """
     stack, substitution = plan.stack, plan.resolution.substitution
     suffix = "" if plan.platform is Platform.AMD64 else f"-{plan.platform.arch}"

@@ -258,7 +258,8 @@ def derive_platform(stack: Mapping[str, Any], local: Local, row: Mapping[str, An
     """The sets of all Pythons of one platform; what all of them share comes first and once."""
     platform = Platform(row["platform"])
     targets = [Target(python=PythonVersion.parse(python), platform=platform) for python in row["pythons"]]
-    sets = [closed_set(stack, local, target) for target in targets]
+    with ThreadPoolExecutor(len(targets)) as pool:  # uv mostly waits for the index
+        sets = list(pool.map(lambda target: closed_set(stack, local, target), targets))
     shared = {
         name: found for name, found in sets[0].items() if found.sha256 and all(s.get(name) == found for s in sets)
     }

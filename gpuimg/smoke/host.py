@@ -33,7 +33,9 @@ _PYTHONS: Final = (
     "/usr/local/bin/python",
     "/usr/bin/python3",
 )
-_HAS_TORCH: Final = "import importlib.util, sys; sys.exit(importlib.util.find_spec('torch') is None)"
+_HAS_TORCH: Final = "import importlib.util, sys; sys.exit(7 if importlib.util.find_spec('torch') else 1)"
+_YES: Final = 7
+"""No other program ends with this by chance, as one that ignores its arguments may with 0."""
 _GIB: Final = 2**30
 
 
@@ -143,7 +145,7 @@ def _find_python(engine: Engine, image: Image, run: RunOptions) -> str:
             contextlib.suppress(CommandNotFoundError),
             started(engine, image, [python, "-c", _HAS_TORCH], files={}, options=probe) as container,
         ):
-            if container.ended().exit_code == 0:
+            if container.ended().exit_code == _YES:
                 return python
             found.append(python)
     have = f"its {', '.join(found)} can't import it" if found else "it has no Python"
@@ -159,7 +161,7 @@ def _require_torch(python: str) -> None:
         raise RequestError(f"there is no `{python}` on this machine", hints=["name one: --python PATH"]) from error
     except (OSError, subprocess.TimeoutExpired) as error:
         raise RequestError(f"`{python}` can't be run: {error}") from error
-    if done.returncode != 0:
+    if done.returncode != _YES:
         raise RequestError(
             f"`{python}` has no torch to check", hints=["name the Python that has: --python .venv/bin/python"]
         )

@@ -55,6 +55,8 @@ def run_child(name: str, config: Config, found: driver.Probe, *, result_fd: int,
             write("exception", {"type": type(error).__name__, "message": _shortened(str(error))})
             return 1
     sys.stdout.flush()
+    if name != PROBE and CHECKS[name].breaks_process:
+        os._exit(0)
     return 0
 
 

@@ -50,7 +50,8 @@ class FakeMemory:
         return self._reserved
 
     def snapshot(self) -> Mapping[str, Any]:
-        segment = {"is_expandable": bool(self._settings.get("expandable_segments"))}
+        works = self._fault != "not_expandable" and bool(self._settings.get("expandable_segments"))
+        segment = {"is_expandable": works}
         return {"segments": [segment], "allocator_settings": self._settings}
 
     def limit(self, cap_bytes: int) -> None:

@@ -138,13 +138,14 @@ def _allocator(fault: str) -> _Fault:
     return _simulated(memory=lambda _: FakeMemory(fault))
 
 
-def _ineffective(env: Env, expect: Expect) -> _State:
+def _setting_in_force(found: bool, fault: str = "") -> _Fault:
+    """The image promises expandable segments; what the snapshot tells of them is `found`."""
     from .fakes import FakeMemory
 
-    setting = {"variable": "PYTORCH_CUDA_ALLOC_CONF", "value": "expandable_segments:True"}
-    settings = {"PYTORCH_CUDA_ALLOC_CONF": "", "expandable_segments": False}
-    fake = FakeMemory("", settings)
-    return replace(env, simulated=True, memory=lambda _: fake), replace(expect, allocator=setting)
+    value = "expandable_segments:True"
+    setting = {"variable": "PYTORCH_CUDA_ALLOC_CONF", "value": value}
+    settings = {"PYTORCH_CUDA_ALLOC_CONF": value if found else "", "expandable_segments": found}
+    return _both(_simulated(memory=lambda _: FakeMemory(fault, settings)), _promise(allocator=setting))
 
 
 class _SmallShm:
@@ -189,7 +190,11 @@ FAULTS: Mapping[str, dict[str, _Fault]] = {
         "lower_case": _setting("expandable_segments:true"),
         "unknown": _setting("expandable_segment:True"),
     },
-    "allocator.effective": {"ineffective": _ineffective},
+    "allocator.effective": {
+        "ineffective": _setting_in_force(False),
+        "not_expandable": _setting_in_force(True, "not_expandable"),
+        "healthy": _setting_in_force(True),
+    },
     "allocator.churn": {"corruption": _allocator("corruption"), "healthy": _allocator("")},
     "allocator.leak": {"leak": _allocator("leak"), "growth": _allocator("growth"), "healthy": _allocator("")},
     "allocator.oom_recovery": {

@@ -18,11 +18,21 @@ def torch_folder() -> Path | None:
 
 def torch_version() -> str | None:
     """``torch.__version__``, read from torch's ``version.py`` without running it."""
-    folder = torch_folder()
-    if folder is None or not (folder / "version.py").is_file():
-        return None
-    match = re.search(r"^__version__ = ['\"]([^'\"]+)", (folder / "version.py").read_text("utf-8"), re.MULTILINE)
+    match = re.search(r"^__version__ = ['\"]([^'\"]+)", _version_file(), re.MULTILINE)
     return match[1] if match else None
+
+
+def torch_lacks_cuda() -> bool:
+    """Whether torch's ``version.py`` says that it is built without CUDA."""
+    return re.search(r"^cuda(: [^=]+)? = None$", _version_file(), re.MULTILINE) is not None
+
+
+def _version_file() -> str:
+    folder = torch_folder()
+    try:
+        return "" if folder is None else (folder / "version.py").read_text(encoding="utf-8")
+    except OSError:
+        return ""
 
 
 def version_of(name: str) -> str | None:
@@ -50,6 +60,14 @@ def requirements_of(name: str) -> tuple[Requirement, ...]:
     except metadata.PackageNotFoundError:
         return ()
     return tuple(item for item in map(parse_requirement, lines) if item.applies())
+
+
+def requires_python(name: str) -> str:
+    """The Python versions that the metadata of a distribution allows; empty where it doesn't tell."""
+    try:
+        return next(iter(metadata.metadata(name).get_all("Requires-Python") or ()), "")
+    except metadata.PackageNotFoundError:
+        return ""
 
 
 def unmet(requirements: tuple[Requirement, ...]) -> list[str]:

@@ -15,9 +15,9 @@ from .child import PROBE
 from .config import SCHEMA_VERSION, Config
 from .driver import Probe
 from .ends import outcome_of
-from .installed import torch_version
+from .installed import torch_lacks_cuda, torch_version
 from .outcome import FAIL, PASS, SKIP, Outcome, finite
-from .plan import plan, why_not
+from .plan import Machine, plan, why_not
 from .process import guest_command, run_process
 from .registry import Check
 from .versions import release
@@ -30,19 +30,19 @@ def run(config: Config, raw: Mapping[str, Any], *, root: Path) -> int:
     start = time.monotonic()
     checks = plan(config)
     torch = torch_version()
-    found = _probe(raw, root)
+    machine = Machine(probe=_probe(raw, root), torch=release(torch or ""), lacks_cuda=torch_lacks_cuda())
     _emit(
         "start",
         torch=torch,
         python=platform.python_version(),
-        gpus=[asdict(gpu) for gpu in found.gpus],
+        gpus=[asdict(gpu) for gpu in machine.probe.gpus],
         planned=[check.name for check in checks],
     )
-    state = _state(root, raw, found)
+    state = _state(root, raw, machine.probe)
     counts: Counter[str] = Counter()
     for check in checks:
         began = time.monotonic()
-        outcome = why_not(check, config, found, release(torch or ""), checks) or _run(check, config, state, root)
+        outcome = why_not(check, config, machine, checks) or _run(check, config, state, root)
         counts[outcome.status] += 1
         _emit_check(check, outcome, time.monotonic() - began)
     _emit(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
 from .config import Config, ConfigError, nearest
@@ -32,19 +33,37 @@ def plan(config: Config) -> tuple[Check, ...]:
     return tuple(check for check in CHECKS.values() if check.name in names)
 
 
-def why_not(check: Check, config: Config, found: Probe, torch: Release, planned: Sequence[Check]) -> Outcome | None:
+@dataclass(frozen=True)
+class Machine:
+    """What the parent found before the first check."""
+
+    probe: Probe
+    torch: Release
+    """Empty where there is no torch."""
+    lacks_cuda: bool = False
+    """Whether that torch is built without CUDA."""
+
+
+def why_not(check: Check, config: Config, machine: Machine, planned: Sequence[Check]) -> Outcome | None:
     """The outcome of a check that can't run here, or None. An injected fault runs anywhere."""
     if check.name in config.inject:
         return None
-    if torch and torch[:2] < check.minimum:
-        return skipped(f"needs torch {dotted(check.minimum)} or newer, and this is {dotted(torch[:2])}")
-    if not check.needs_gpu or found.gpus or (check.name == _HOST_GPU and config.gpus_requested):
+    if machine.torch and machine.torch[:2] < check.minimum:
+        return skipped(f"needs torch {dotted(check.minimum)} or newer, and this is {dotted(machine.torch[:2])}")
+    if not check.needs_gpu or (machine.probe.gpus and not machine.lacks_cuda):
         return None
+    if check.name == _HOST_GPU and config.gpus_requested:
+        return None  # it runs, and fails with the remedy
+    return _without_gpu(config, machine, planned)
+
+
+def _without_gpu(config: Config, machine: Machine, planned: Sequence[Check]) -> Outcome:
+    why = "this torch is built without CUDA" if machine.lacks_cuda and machine.probe.gpus else "none is usable"
     if not config.gpus_requested:
-        return skipped("needs a GPU, and none was asked for")
-    if any(other.name == _HOST_GPU for other in planned):
-        return skipped(f"needs a GPU, and none is usable: see {_HOST_GPU}")
-    return failed("needs a GPU: one was asked for, and none is usable")
+        return skipped(f"needs a GPU, and {why if machine.probe.gpus else 'none was asked for'}")
+    if any(check.name == _HOST_GPU for check in planned):
+        return skipped(f"needs a GPU, and {why}: see {_HOST_GPU}")
+    return failed(f"needs a GPU: one was asked for, and {why}")
 
 
 def _matching(patterns: Sequence[str], key: str) -> set[str]:

@@ -118,7 +118,10 @@ class _Records:
         self._open = bool(chunk)
         *lines, self._buffer = (self._buffer + chunk).split(b"\n")
         for line in lines:
-            record = json.loads(line)
+            try:
+                record = json.loads(line)
+            except ValueError:
+                continue  # not of our making: a process that inherited the pipe wrote into it
             if "sample" in record:
                 self._on_sample(record["sample"])
             else:

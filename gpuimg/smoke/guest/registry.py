@@ -26,6 +26,8 @@ class Check:
     needs_gpu: bool = False
     timeout: str = "default"
     """Which of the config's timeouts holds."""
+    breaks_process: bool = False
+    """Whether it leaves a process that can't be expected to end cleanly."""
 
     @property
     def group(self) -> str:
@@ -51,7 +53,7 @@ _ALL: tuple[Check, ...] = (
     Check("host.user", host.user),
     Check("host.limits", host.limits),
     Check("host.clock", host.clock, needs_gpu=True),
-    Check("host.error_surfaces", gpu.error_surfaces, needs_gpu=True),
+    Check("host.error_surfaces", gpu.error_surfaces, needs_gpu=True, breaks_process=True),
     Check("dataloader.shm", dataloader.shm),
     Check("compiler.toolchain", compiler.toolchain, timeout="compiler"),
     Check("compiler.inductor_cpu", compiler.inductor_cpu, timeout="compiler"),

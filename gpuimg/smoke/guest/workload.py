@@ -19,8 +19,9 @@ class Trainer:
         self._torch = torch
         self.name = "bert-large" if large else "bert-base"
         layers, hidden = (24, 1024) if large else (12, 768)
-        capability = torch.cuda.get_device_capability(device)
-        self._compute = torch.bfloat16 if capability >= (8, 0) else torch.float16
+        self._kind = torch.device(device).type
+        old = self._kind == "cuda" and torch.cuda.get_device_capability(device) < (8, 0)
+        self._compute = torch.float16 if old else torch.bfloat16
         torch.manual_seed(0)
         self._net = _network(torch, layers=layers, hidden=hidden).to(device)
         self._optimizer = torch.optim.AdamW(self._net.parameters(), lr=1e-4, foreach=True)
@@ -41,7 +42,7 @@ class Trainer:
 
     def _backward(self) -> float:
         torch = self._torch
-        with torch.autocast("cuda", dtype=self._compute):
+        with torch.autocast(self._kind, dtype=self._compute):
             scores = self._net(self._words)
         loss = torch.nn.functional.cross_entropy(scores.float().flatten(0, 1), self._labels.flatten())
         loss.backward()

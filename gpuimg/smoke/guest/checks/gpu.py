@@ -76,21 +76,22 @@ def arch(env: Env, expect: Expect) -> Outcome:
     flags = env.arch_flags() or _promised_flags(expect)
     if not flags:
         return skipped("this torch doesn't tell which architectures it was compiled for")
-    count = 1 if env.simulated else len(env.gpus)
-    for index in range(count):
+    expected = "code or PTX for every GPU"
+    measured: dict[str, Any] = {"architectures": " ".join(flags)}
+    for index in range(1 if env.simulated else len(env.gpus)):
         capability = env.capability(index)
-        measured = {"cc": "{}.{}".format(*capability), "architectures": " ".join(flags)}
+        measured["cc"] = "{}.{}".format(*capability)
         if not covered(capability, flags):
             outcome = failed(
                 f"GPU {index} has compute capability {measured['cc']}, and torch has no code for it",
                 measured=measured,
-                expected="code or PTX for every GPU",
+                expected=expected,
                 remedy="take an image whose torch was compiled for this GPU: see `gpuimg matrix list`",
             )
             return on_gpu(outcome, index)
         if not env.simulated:
             _run_kernel(index)
-    return verdict([], measured=measured, expected="code or PTX for every GPU")
+    return verdict([], measured=measured, expected=expected)
 
 
 def error_surfaces(env: Env, expect: Expect) -> Outcome:

@@ -8,7 +8,7 @@ import sys
 
 from ..config import Expect
 from ..env import Env
-from ..installed import requirements_of, torch_version, unmet
+from ..installed import requirements_of, requires_python, torch_version, unmet
 from ..libraries import cudnn_runtime
 from ..outcome import Outcome, skipped, verdict
 from ..requirements import Requirement, parse_requirement
@@ -59,10 +59,8 @@ def python(env: Env, expect: Expect) -> Outcome:
         wanted = f"Python {expect.python}"
         problems = [] if same(found, expect.python) else [f"Python is {found} instead of {expect.python}"]
     else:
-        from importlib.metadata import metadata
-
-        rule = next(iter(metadata("torch").get_all("Requires-Python") or ()), "")
-        wanted = f"Python {rule}"
+        rule = requires_python("torch")
+        wanted = f"Python {rule}" if rule else "reported"
         holds = parse_requirement(f"python{rule}").holds(found)
         problems = [] if holds else [f"Python is {found}, and torch requires {rule}"]
     return verdict(problems, measured={"python": found, "executable": sys.executable}, expected=wanted)

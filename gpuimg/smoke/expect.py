@@ -34,6 +34,12 @@ def expectation(image: Image) -> Mapping[str, Any] | None:
     return {name: value for name, value in promised.items() if value is not None}
 
 
+def promised_notices(image: Image) -> tuple[str, ...]:
+    """What its labels say that nobody may miss: that it serves in the place of another stack."""
+    substitution = image.labels.get(f"{_PREFIX}substitution")
+    return (f"this image serves in the place of {substitution}",) if substitution else ()
+
+
 def tag_check(image: Image, report: Report) -> Check | None:
     """The check that the image's own name tells the truth; None where its name says nothing of torch or CUDA.
 
@@ -52,7 +58,8 @@ def tag_check(image: Image, report: Report) -> Check | None:
     wrong = []
     if Version(version).release[: len(spec.torch.release)] != spec.torch.release:
         wrong.append(f"torch {version}, not {spec.torch}")
-    if spec.cuda is not None and variant.startswith("cu") and variant != spec.cuda.variant:
+    tells_variant = variant == "cpu" or variant.startswith("cu")  # vendors' own builds put other things there
+    if spec.cuda is not None and tells_variant and variant != spec.cuda.variant:
         wrong.append(f"{variant}, not {spec.cuda.variant}")
     if spec.python is not None and report.python and PythonVersion.parse(report.python) != spec.python:
         wrong.append(f"Python {report.python}, not {spec.python}")

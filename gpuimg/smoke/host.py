@@ -18,7 +18,7 @@ from gpuimg.engine.client import Engine
 from gpuimg.engine.containers import CommandNotFoundError, RunOptions, started
 from gpuimg.errors import RequestError
 from gpuimg.model import Image, Report
-from gpuimg.smoke.expect import expectation, tag_check
+from gpuimg.smoke.expect import expectation, promised_notices, tag_check
 from gpuimg.smoke.protocol import Event, ReportBuilder
 from gpuimg.smoke.zipapp import build_guest
 
@@ -86,7 +86,7 @@ def smoke_image(
     stderr = "\n".join(ended.stderr_tail)
     report = builder.finish(image=image, exit_code=ended.exit_code, oom_killed=ended.oom_killed, stderr=stderr)
     _refuse_bad_config(report)
-    return _with_tag_check(report, image)
+    return _about(report, image)
 
 
 def smoke_host(python: str, options: SmokeOptions, *, on_event: Callable[[Event], None] | None = None) -> Report:
@@ -192,6 +192,11 @@ def _refuse_bad_config(report: Report) -> None:
             raise RequestError(check.reason.removeprefix("the guest refused its config: error: "))
 
 
-def _with_tag_check(report: Report, image: Image) -> Report:
+def _about(report: Report, image: Image) -> Report:
+    """The report with what the image's own name and labels say of it."""
     check = tag_check(image, report)
-    return report if check is None else dataclasses.replace(report, checks=(check, *report.checks))
+    return dataclasses.replace(
+        report,
+        checks=report.checks if check is None else (check, *report.checks),
+        notices=(*report.notices, *promised_notices(image)),
+    )

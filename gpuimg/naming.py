@@ -12,7 +12,7 @@ from gpuimg.versions import Platform
 REPOSITORY: Final = "gpuimg"
 
 
-def image_tags(plan: Plan, matrix: Matrix) -> tuple[str, ...]:
+def image_tags(plan: Plan, matrix: Matrix, *, repository: str = REPOSITORY) -> tuple[str, ...]:
     """The full tag first, then the shorter ones that are unambiguous and true.
 
     A shorter tag leaves out what is gpuimg's own choice: Python, then the flavor, then torch's patch release where this
@@ -23,7 +23,7 @@ def image_tags(plan: Plan, matrix: Matrix) -> tuple[str, ...]:
     suffix = "" if plan.platform is Platform.AMD64 else f"-{plan.platform.arch}"
     full = f"{stack.torch}-{stack.cuda.variant}-{plan.python.tag}-{plan.flavor.name}{suffix}"
     if plan.extras:
-        return (f"{REPOSITORY}:{full}-extras-{_short_digest(plan.extras)}",)
+        return (f"{repository}:{full}-extras-{_short_digest(plan.extras)}",)
     tags = [full]
     if plan.python_is_default:
         tags.append(f"{stack.torch}-{stack.cuda.variant}-{plan.flavor.name}{suffix}")
@@ -34,7 +34,7 @@ def image_tags(plan: Plan, matrix: Matrix) -> tuple[str, ...]:
     if substitution is not None:
         flavor = "" if plan.flavor == matrix.flavors[0] else f"-{plan.flavor.name}"
         tags.append(f"{substitution.tag}{flavor}{suffix}")
-    return tuple(f"{REPOSITORY}:{tag}" for tag in tags)
+    return tuple(f"{repository}:{tag}" for tag in tags)
 
 
 def labels(plan: Plan, *, digest: str) -> Mapping[str, str]:

@@ -12,7 +12,7 @@ import jinja2
 import gpuimg
 from gpuimg.buildfiles import CA_PATH, build_files, from_index
 from gpuimg.model import Context, Matrix, Plan
-from gpuimg.naming import image_tags, labels
+from gpuimg.naming import REPOSITORY, image_tags, labels
 from gpuimg.paths import TEMPLATES
 
 VENV: Final = "/opt/venv"
@@ -21,14 +21,19 @@ PYTHON_ROOT: Final = "/opt/python"
 _UNSET_DIGEST: Final = "-"
 
 
-def render(plan: Plan, matrix: Matrix, *, template_dirs: Sequence[Path] = ()) -> Context:
-    """Give the build context of `plan`. Templates in `template_dirs` take the place of gpuimg's by name."""
+def render(plan: Plan, matrix: Matrix, *, template_dirs: Sequence[Path] = (), repository: str = REPOSITORY) -> Context:
+    """Give the build context of `plan`, with tags in `repository`.
+
+    Templates in `template_dirs` take the place of gpuimg's by name.
+    """
     files = build_files(plan)
     environment = _environment(template_dirs)
     files["Dockerfile"] = _dockerfile(environment, plan, digest=_UNSET_DIGEST)
     digest = _digest(files)
     files["Dockerfile"] = _dockerfile(environment, plan, digest=digest)
-    return Context(files=dict(sorted(files.items())), tags=image_tags(plan, matrix), plan_digest=digest)
+    return Context(
+        files=dict(sorted(files.items())), tags=image_tags(plan, matrix, repository=repository), plan_digest=digest
+    )
 
 
 # --- the Dockerfile --------------------------------------------------------------------------------------------------

@@ -45,6 +45,16 @@ def image_tag(text: str) -> str:
     return text if ":" in text.rpartition("/")[2] else f"{text}:latest"
 
 
+def repository(text: str) -> str:
+    """`text` if it can name a repository, which tags are added to. Raises RequestError."""
+    if not re.fullmatch(_REPOSITORY, text, re.ASCII) or len(text) > 200:
+        raise RequestError(
+            f"`{_shown(text)}` can't name a repository",
+            hints=["write it as registry.example.com/team/gpuimg, in lower case and without a tag"],
+        )
+    return text
+
+
 def index_url(text: str) -> str:
     """`text` if it is the URL of a package index without credentials. Raises RequestError."""
     if not _URL.fullmatch(text):

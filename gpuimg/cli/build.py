@@ -10,7 +10,9 @@ from gpuimg.cli import options
 
 
 def build(
-    specs: Annotated[list[str] | None, typer.Argument(help="What to build, such as 2.6-cu124 2.9-cu128-devel.")] = None,
+    specs: Annotated[
+        list[str] | None, typer.Argument(metavar="SPEC", help="What to build, such as 2.6-cu124 2.9-cu128-devel.")
+    ] = None,
     every: Annotated[bool, typer.Option("--all", help="Build every stack of the matrix.")] = False,
     flavor: options.Flavor = None,
     python: options.Python = None,
@@ -18,18 +20,26 @@ def build(
     base: options.Base = None,
     extra: options.Extra = None,
     tag: Annotated[
-        list[str] | None, typer.Option("--tag", "-t", help="One more name for the image; repeatable.")
+        list[str] | None, typer.Option("--tag", "-t", metavar="NAME", help="One more name for the image; repeatable.")
     ] = None,
+    repository: Annotated[
+        str,
+        typer.Option(
+            "--repository", metavar="NAME", help="What tags begin with, such as registry.example.com/team/gpuimg."
+        ),
+    ] = "gpuimg",
     index_url: options.IndexUrl = None,
     torch_index_url: options.TorchIndexUrl = None,
     ca_bundle: options.CaBundle = None,
     build_network: Annotated[
-        str | None, typer.Option("--build-network", help="Network of the build steps, such as host.")
+        str | None, typer.Option("--build-network", metavar="NETWORK", help="Network of the build steps, such as host.")
     ] = None,
     refresh: Annotated[
         bool, typer.Option("--refresh", help="Take the distribution's newest packages; the big layers stay.")
     ] = False,
-    label: Annotated[list[str] | None, typer.Option("--label", help="One more label, NAME=VALUE; repeatable.")] = None,
+    label: Annotated[
+        list[str] | None, typer.Option("--label", metavar="NAME=VALUE", help="One more label, NAME=VALUE; repeatable.")
+    ] = None,
     verify: Annotated[bool, typer.Option("--verify/--no-verify", help="Run the smoke step in each image.")] = True,
     gpus: options.Gpus = "auto",
     json_file: options.JsonFile = None,
@@ -37,7 +47,10 @@ def build(
     matrix_dir: options.MatrixDir = None,
     template_dir: options.TemplateDir = None,
 ) -> int:
-    """Build images, verify each from inside, and tag those that are what their tags say."""
+    """Build images, check each from inside, and tag it.
+
+    An image that is not what its tags would say gets none, and is removed.
+    """
     import dataclasses
     import os
 
@@ -62,6 +75,7 @@ def build(
     if tag and len(wanted_specs) > 1:
         raise RequestError("--tag names one image, but several are to be built", hints=["build them one at a time"])
     tags = [settings.image_tag(text) for text in tag or ()]
+    repository = settings.repository(repository)
     network = settings.network(build_network) if build_network else None
     build_args = {"REFRESHED_AT": _now()} if refresh else {}
     labels = dict(settings.label(text) for text in label or ())
@@ -81,7 +95,7 @@ def build(
     reports = []
     with Engine(environ=os.environ) as engine:
         for plan in plans:
-            context = render(plan, matrix, template_dirs=tuple(template_dir or ()))
+            context = render(plan, matrix, template_dirs=tuple(template_dir or ()), repository=repository)
             with BuildView(console, context.tags[0]) as view:
                 image = build_image(
                     engine,

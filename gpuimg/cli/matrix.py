@@ -15,7 +15,7 @@ AsJson = Annotated[bool, typer.Option("--json", help="Write JSON for programs.")
 
 @app.command("list")
 def list_stacks(as_json: AsJson = False, matrix_dir: options.MatrixDir = None) -> None:
-    """List the stacks: one official build of torch a line, and the names that others serve."""
+    """List the stacks, one official build a line."""
     import json
 
     from gpuimg.cli.console import Console
@@ -33,11 +33,11 @@ def list_stacks(as_json: AsJson = False, matrix_dir: options.MatrixDir = None) -
 
 @app.command("show")
 def show(
-    spec: Annotated[str, typer.Argument(help="The stack to show, such as 2.6-cu124.")],
+    spec: Annotated[str, typer.Argument(metavar="SPEC", help="The stack to show, such as 2.6-cu124.")],
     as_json: AsJson = False,
     matrix_dir: options.MatrixDir = None,
 ) -> None:
-    """Show all that is known of one stack, with the source of each fact."""
+    """Show a stack, with the source of each fact."""
     import json
 
     from gpuimg.cli.console import Console
@@ -55,7 +55,10 @@ def show(
 
 @app.command("validate")
 def validate(matrix_dir: options.MatrixDir = None) -> None:
-    """Check all matrix files, wheel sets included: shapes, sources, and what rows say about each other."""
+    """Check all matrix files.
+
+    Their shapes and sources, what rows say about each other, and that the wheel sets say the same.
+    """
     from gpuimg.cli.console import Console
     from gpuimg.matrix import load_matrix
     from gpuimg.matrix.checks import check_wheels

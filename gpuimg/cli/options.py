@@ -18,31 +18,51 @@ if TYPE_CHECKING:
     from gpuimg.model import Matrix, Plan
     from gpuimg.plan import Settings
 
-Flavor = Annotated[str | None, typer.Option("--flavor", "-f", help="What the image is for: runtime, devel.")]
-Python = Annotated[str | None, typer.Option("--python", help="Python of the image, such as 3.11.")]
-PlatformName = Annotated[str, typer.Option("--platform", help="linux/amd64 or linux/arm64.")]
-Base = Annotated[str | None, typer.Option("--base", help="Debian or Ubuntu image to start from.")]
+Flavor = Annotated[
+    str | None, typer.Option("--flavor", "-f", metavar="NAME", help="What the image is for: runtime, devel.")
+]
+Python = Annotated[str | None, typer.Option("--python", metavar="VERSION", help="Python of the image, such as 3.11.")]
+PlatformName = Annotated[str, typer.Option("--platform", metavar="PLATFORM", help="linux/amd64 or linux/arm64.")]
+Base = Annotated[str | None, typer.Option("--base", metavar="IMAGE", help="Debian or Ubuntu image to start from.")]
 Extra = Annotated[
-    list[str] | None, typer.Option("--extra", "-e", help="A package to add, such as transformers==4.40.0; repeatable.")
+    list[str] | None,
+    typer.Option(
+        "--extra", "-e", metavar="REQUIREMENT", help="A package to add, such as transformers==4.40.0; repeatable."
+    ),
 ]
 IndexUrl = Annotated[
-    str | None, typer.Option("--index-url", help="Package index that the build reads instead of PyPI.")
+    str | None, typer.Option("--index-url", metavar="URL", help="Package index that the build reads instead of PyPI.")
 ]
 TorchIndexUrl = Annotated[
-    str | None, typer.Option("--torch-index-url", help="Index that the build reads instead of PyTorch's own.")
+    str | None,
+    typer.Option("--torch-index-url", metavar="URL", help="Index that the build reads instead of PyTorch's own."),
 ]
 CaBundle = Annotated[
     Path | None,
-    typer.Option("--ca-bundle", help="PEM file that the build trusts.  [default: SSL_CERT_FILE]", show_default=False),
+    typer.Option(
+        "--ca-bundle",
+        metavar="FILE",
+        help="PEM file that the build trusts.  [default: SSL_CERT_FILE]",
+        show_default=False,
+    ),
 ]
-Gpus = Annotated[str, typer.Option("--gpus", help="GPUs for the smoke step: auto, none, all, or indexes such as 0,1.")]
-JsonFile = Annotated[Path | None, typer.Option("--json", help="Write the reports as JSON to this file (- is stdout).")]
-JunitFile = Annotated[Path | None, typer.Option("--junit", help="Write the reports as JUnit XML to this file.")]
+Gpus = Annotated[
+    str,
+    typer.Option("--gpus", metavar="GPUS", help="GPUs for the smoke step: auto, none, all, or indexes such as 0,1."),
+]
+JsonFile = Annotated[
+    Path | None, typer.Option("--json", metavar="FILE", help="Write the reports as JSON to this file (- is stdout).")
+]
+JunitFile = Annotated[
+    Path | None, typer.Option("--junit", metavar="FILE", help="Write the reports as JUnit XML to this file.")
+]
 MatrixDir = Annotated[
-    list[Path] | None, typer.Option("--matrix-dir", help="Folder whose matrix files add or replace rows; repeatable.")
+    list[Path] | None,
+    typer.Option("--matrix-dir", metavar="DIR", help="Folder whose matrix files add or replace rows; repeatable."),
 ]
 TemplateDir = Annotated[
-    list[Path] | None, typer.Option("--template-dir", help="Folder whose templates replace gpuimg's; repeatable.")
+    list[Path] | None,
+    typer.Option("--template-dir", metavar="DIR", help="Folder whose templates replace gpuimg's; repeatable."),
 ]
 
 

@@ -11,9 +11,10 @@ from gpuimg.cli import options
 
 
 def render(
-    spec: Annotated[str, typer.Argument(help="What to render, such as 2.6-cu124.")],
+    spec: Annotated[str, typer.Argument(metavar="SPEC", help="What to render, such as 2.6-cu124.")],
     output: Annotated[
-        Path | None, typer.Option("--output", "-o", help="Folder for the whole build context.", file_okay=False)
+        Path | None,
+        typer.Option("--output", "-o", metavar="DIR", help="Folder for the whole build context.", file_okay=False),
     ] = None,
     flavor: options.Flavor = None,
     python: options.Python = None,
@@ -23,12 +24,16 @@ def render(
     index_url: options.IndexUrl = None,
     torch_index_url: options.TorchIndexUrl = None,
     ca_bundle: Annotated[
-        Path | None, typer.Option("--ca-bundle", help="PEM file that the build trusts; goes into the context.")
+        Path | None,
+        typer.Option("--ca-bundle", metavar="FILE", help="PEM file that the build trusts; goes into the context."),
     ] = None,
     matrix_dir: options.MatrixDir = None,
     template_dir: options.TemplateDir = None,
 ) -> None:
-    """Write the Dockerfile to stdout, or the whole build context to a folder that plain `docker build` builds."""
+    """Write the Dockerfile, or a whole build context.
+
+    The folder holds all that plain `docker build` needs.
+    """
     from gpuimg.cli.console import Console
     from gpuimg.matrix import load_matrix
     from gpuimg.render import render as render_plan

@@ -17,24 +17,37 @@ if TYPE_CHECKING:
 
 def verify(
     images: Annotated[
-        list[str] | None, typer.Argument(help="Images or specs. Without one: all images that gpuimg built here.")
+        list[str] | None,
+        typer.Argument(
+            metavar="IMAGE", help="Images or specs. Without one: all images that gpuimg built here."
+        ),
     ] = None,
     host: Annotated[bool, typer.Option("--host", help="Check this machine's Python instead of an image.")] = False,
-    python: Annotated[str, typer.Option("--python", help="With --host: the Python to check.")] = "python3",
+    python: Annotated[
+        str, typer.Option("--python", metavar="PROGRAM", help="With --host: the Python to check.")
+    ] = "python3",
     only: Annotated[
-        list[str] | None, typer.Option("--only", help="Run only these checks or groups, such as stack; repeatable.")
+        list[str] | None,
+        typer.Option("--only", metavar="CHECK", help="Run only these checks or groups, such as stack; repeatable."),
     ] = None,
     skip: Annotated[
-        list[str] | None, typer.Option("--skip", help="Leave these checks or groups out; repeatable.")
+        list[str] | None, typer.Option("--skip", metavar="CHECK", help="Leave these checks or groups out; repeatable.")
     ] = None,
     gpus: options.Gpus = "auto",
-    shm_size: Annotated[str, typer.Option("--shm-size", help="Shared memory of the container.")] = "8g",
-    memory: Annotated[str | None, typer.Option("--memory", help="Memory limit of the container.")] = None,
-    user: Annotated[str | None, typer.Option("--user", help="User to run as, such as 12345 or 1000:0.")] = None,
+    shm_size: Annotated[str, typer.Option("--shm-size", metavar="SIZE", help="Shared memory of the container.")] = "8g",
+    memory: Annotated[
+        str | None, typer.Option("--memory", metavar="SIZE", help="Memory limit of the container.")
+    ] = None,
+    user: Annotated[
+        str | None, typer.Option("--user", metavar="USER", help="User to run as, such as 12345 or 1000:0.")
+    ] = None,
     json_file: options.JsonFile = None,
     junit_file: options.JunitFile = None,
 ) -> int:
-    """Run the smoke step: what a GPU engineer would check, measured. Exit code 1 if a check fails."""
+    """Check images, ours or not, from inside.
+
+    The smoke step: what a GPU engineer would check, measured. Exit code 1 if a check fails.
+    """
     import os
 
     from gpuimg import settings

@@ -10,10 +10,13 @@ from gpuimg.cli import options
 
 
 def why(
-    spec: Annotated[str, typer.Argument(help="The request to explain, such as 2.6-cu121.")],
+    spec: Annotated[str, typer.Argument(metavar="SPEC", help="The request to explain, such as 2.6-cu121.")],
     matrix_dir: options.MatrixDir = None,
 ) -> None:
-    """Tell how a request resolves, or why it can't, with the source of each fact and what comes nearest."""
+    """Tell how a request resolves, or why it can't.
+
+    With the source of each fact, and what comes nearest.
+    """
     from gpuimg.cli.console import Console
     from gpuimg.explain import explain
     from gpuimg.matrix import load_matrix

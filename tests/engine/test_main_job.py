@@ -19,7 +19,8 @@ from gpuimg.versions import PythonVersion
 from tests.engine.commands import gpuimg, run_in
 
 STACK = "2.6.0-cu124"
-TAG = "gpuimg:2.6.0-cu124-py311-runtime"
+REPOSITORY = "gpuimg-test/main"
+TAG = f"{REPOSITORY}:2.6.0-cu124-py311-runtime"
 BUILDKIT = {"DOCKER_BUILDKIT": "1", "BUILDKIT_PROGRESS": "plain"}
 PLAIN_TAG = "gpuimg-test/plain:latest"
 
@@ -48,7 +49,16 @@ def built(
     network = ["--build-network", build_network] if build_network else []
     done = gpuimg(
         *("build", "2.6-cu121", "--base", base_image, "--index-url", index, *network, "--label", test_label),
-        *("--gpus", "none", "--json", folder / "report.json", "--junit", folder / "report.xml"),
+        *(
+            "--repository",
+            REPOSITORY,
+            "--gpus",
+            "none",
+            "--json",
+            folder / "report.json",
+            "--junit",
+            folder / "report.xml",
+        ),
     )
     assert done.returncode == 0, done.stderr
     text = (folder / "report.json").read_text()
@@ -60,7 +70,8 @@ def built(
 def test_the_substitution_is_said_and_no_tag_lies(built: Built, engine_client: docker.DockerClient) -> None:
     assert "notice: 2.6.0-cu121 was never published; this is 2.6.0-cu124 instead" in built.stderr
     image = engine_client.images.get(built.tag)
-    assert {TAG, "gpuimg:2.6.0-cu124", "gpuimg:2.6-cu124", "gpuimg:2.6-cu121-compat"} <= set(image.tags)
+    short = {f"{REPOSITORY}:{tag}" for tag in ("2.6.0-cu124", "2.6-cu124", "2.6-cu121-compat")}
+    assert {TAG, *short} <= set(image.tags)
     assert not [tag for tag in image.tags if "cu121" in tag and "compat" not in tag]
     assert image.labels["io.gpuimg.requested"] == "2.6-cu121"
     assert image.labels["io.gpuimg.cuda"] == "12.4"

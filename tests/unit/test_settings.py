@@ -31,7 +31,15 @@ HOSTILE = [
 
 @pytest.mark.parametrize("text", HOSTILE)
 @pytest.mark.parametrize(
-    "accept", [settings.image_reference, settings.image_tag, settings.index_url, settings.requirement, settings.network]
+    "accept",
+    [
+        settings.image_reference,
+        settings.image_tag,
+        settings.index_url,
+        settings.network,
+        settings.repository,
+        settings.requirement,
+    ],
 )
 def test_hostile_text_is_refused(accept: object, text: str) -> None:
     assert callable(accept)

@@ -10,6 +10,7 @@
     ├── HostError                3   the host lacks something: engine, base image, disk
     │   ├── EngineNotFoundError  3
     │   ├── ImageNotFoundError   3
+    │   ├── CommandNotFoundError 3
     │   └── DiskFullError        3
     └── BuildError               4   the engine ran the build and it failed: step and last lines
 """
@@ -70,6 +71,10 @@ class EngineNotFoundError(HostError):
 
 class ImageNotFoundError(HostError):
     """An image is neither on the engine nor can be pulled."""
+
+
+class CommandNotFoundError(HostError):
+    """An image has no such program."""
 
 
 class DiskFullError(HostError):

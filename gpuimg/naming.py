@@ -6,8 +6,12 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from typing import Final
 
+from packaging.version import InvalidVersion, Version
+
+from gpuimg.errors import SpecError
 from gpuimg.model import Matrix, Plan, Stack
-from gpuimg.versions import Platform
+from gpuimg.spec import parse_spec
+from gpuimg.versions import Platform, PythonVersion
 
 REPOSITORY: Final = "gpuimg"
 
@@ -32,9 +36,35 @@ def image_tags(plan: Plan, matrix: Matrix, *, repository: str = REPOSITORY) -> t
             if _is_newest(stack, matrix):
                 tags.append(f"{stack.torch.major}.{stack.torch.minor}-{stack.cuda.variant}{suffix}")
     if substitution is not None:
+        python = "" if plan.python_is_default else f"-{plan.python.tag}"
         flavor = "" if plan.flavor == matrix.flavors[0] else f"-{plan.flavor.name}"
-        tags.append(f"{substitution.tag}{flavor}{suffix}")
+        tags.append(f"{substitution.tag}{python}{flavor}{suffix}")
     return tuple(f"{repository}:{tag}" for tag in tags)
+
+
+def tag_contradictions(tag: str, *, torch: str, cuda: str | None, python: str | None) -> tuple[str, ...]:
+    """Where a tag that reads as a spec says another torch, CUDA or Python than there is; empty where it is true.
+
+    >>> tag_contradictions("2.6-cu121", torch="2.6.0", cuda="cu124", python=None)
+    ('cu124, not cu121',)
+
+    Args:
+        cuda: the variant, such as ``cu124``; None where it isn't known.
+    """
+    try:
+        spec = parse_spec(tag)
+        found = Version(torch)
+        found_python = PythonVersion.parse(python) if python else None
+    except (SpecError, InvalidVersion, ValueError):
+        return ()
+    wrong = []
+    if found.release[: len(spec.torch.release)] != spec.torch.release:
+        wrong.append(f"torch {torch}, not {spec.torch}")
+    if spec.cuda is not None and cuda is not None and cuda != spec.cuda.variant:
+        wrong.append(f"{cuda}, not {spec.cuda.variant}")
+    if spec.python is not None and found_python is not None and found_python != spec.python:
+        wrong.append(f"Python {python}, not {spec.python}")
+    return tuple(wrong)
 
 
 def labels(plan: Plan, *, digest: str) -> Mapping[str, str]:
@@ -61,9 +91,7 @@ def labels(plan: Plan, *, digest: str) -> Mapping[str, str]:
         "capabilities": " ".join(map(str, plan.compute_capabilities)),
         "cxx11abi": str(stack.cxx11_abi).lower(),
         "torch.compile": "yes" if plan.flavor.compiles else "no",
-        "locked": "yes"
-        if plan.wheels.locked
-        else "versions only: PyTorch's index was not readable when the set was made",
+        "locked": _locked(plan),
         "allocator": f"{plan.allocator.variable}={plan.allocator.value}" if plan.allocator else "",
         "toolkit": plan.toolkit.home if plan.toolkit else "",
         "extras": " ".join(plan.extras),
@@ -75,6 +103,12 @@ def labels(plan: Plan, *, digest: str) -> Mapping[str, str]:
         "org.opencontainers.image.base.name": plan.base_image,
         **{f"io.gpuimg.{name}": value for name, value in facts.items() if value},
     }
+
+
+def _locked(plan: Plan) -> str:
+    """How far the image is fixed by hash."""
+    stack = "yes" if plan.wheels.locked else "by version: PyTorch's index was not readable when the set was made"
+    return f"{stack}, but for its extras, which the build resolved" if plan.extras else stack
 
 
 def _short_digest(extras: Sequence[str]) -> str:

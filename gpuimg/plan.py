@@ -12,6 +12,7 @@ from packaging.utils import canonicalize_name
 
 from gpuimg import settings
 from gpuimg.errors import RequestError, UnknownStackError
+from gpuimg.matrix.checks import check_wheel_set
 from gpuimg.matrix.load import load_wheels
 from gpuimg.model import (
     AllocatorSetting,
@@ -27,10 +28,8 @@ from gpuimg.model import (
     WheelSet,
 )
 from gpuimg.resolve import no_python
-from gpuimg.text import did_you_mean
+from gpuimg.text import did_you_mean, printable, shorten
 from gpuimg.versions import Platform, PythonVersion
-
-DEFAULT_FLAVOR = "runtime"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,7 +57,7 @@ def make_plan(resolution: Resolution, matrix: Matrix, wanted: Settings | None = 
     wanted = wanted or Settings()
     stack = resolution.stack
     on_platform = _stack_platform(stack, wanted.platform)
-    flavor = _flavor(wanted.flavor or resolution.spec.flavor or DEFAULT_FLAVOR, matrix)
+    flavor = _flavor(wanted.flavor or resolution.spec.flavor or matrix.flavors[0].name, matrix)
     toolkit = _toolkit(stack, wanted.platform, matrix) if flavor.toolkit else None
     python = wanted.python or resolution.spec.python
     if python is not None and python not in on_platform.pythons:
@@ -67,6 +66,7 @@ def make_plan(resolution: Resolution, matrix: Matrix, wanted: Settings | None = 
     base = _base(matrix, on_platform, python=python, toolkit=toolkit, image=wanted.base)
     python = python or _default_python(base, on_platform)
     wheels = load_wheels(stack.name, wanted.platform, python, overlays=wanted.overlays)
+    check_wheel_set(stack, wheels, python)
     if toolkit is None or toolkit.kind != "wheels":
         wheels = WheelSet(cuda=wheels.cuda, torch=wheels.torch, toolkit=())
     return Plan(
@@ -76,7 +76,7 @@ def make_plan(resolution: Resolution, matrix: Matrix, wanted: Settings | None = 
         platform=wanted.platform,
         flavor=flavor,
         base=base,
-        base_image=settings.image_reference(wanted.base) if wanted.base else base.image,
+        base_image=settings.image_reference(wanted.base if wanted.base not in {None, base.name} else base.image),
         standalone_python=base.python != python,
         cuda=next(row for row in matrix.cudas if row.version == stack.cuda),
         toolkit=toolkit,
@@ -108,7 +108,8 @@ def _flavor(name: str, matrix: Matrix) -> Flavor:
     names = [flavor.name for flavor in matrix.flavors]
     if name not in names:
         raise RequestError(
-            f"there is no flavor `{name}`; there are {', '.join(names)}", hints=did_you_mean(name, names)
+            f"there is no flavor `{shorten(printable(name), 40)}`; there are {', '.join(names)}",
+            hints=did_you_mean(name, names),
         )
     return matrix.flavors[names.index(name)]
 
@@ -131,14 +132,24 @@ def _base(
     The order of ``bases.yaml`` is the order of preference. A base whose own Python fits beats one that needs a second.
     """
     fits = [base for base in matrix.bases if on.platform in base.platforms and base.glibc >= on.glibc]
-    if toolkit is not None and toolkit.base is not None:
-        return next(base for base in matrix.bases if base.name == toolkit.base)
     named = next((base for base in fits if image in {base.image, base.name}), None)
+    if toolkit is not None and toolkit.base is not None:
+        needed = next(base for base in matrix.bases if base.name == toolkit.base)
+        if named is not None and named != needed:
+            raise RequestError(
+                f"nvcc for CUDA {toolkit.cuda} comes with {needed.image}; {named.image} can't have it",
+                hints=[f"leave --base out, or name an image that was made from {needed.image}"],
+            )
+        return needed
     if named is not None:
         return named
     with_nvcc = {row.base for row in matrix.toolkits if row.kind == "image"}
     plain = [base for base in fits if base.name not in with_nvcc]
     usable = [base for base in plain if base.python in ({python} if python else set(on.pythons))]
+    if not plain:
+        raise RequestError(
+            f"no base of the matrix has {on.platform} and glibc {on.glibc} or newer, which the wheels need"
+        )
     return (usable or plain)[0]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -13,12 +14,11 @@ import gpuimg
 from gpuimg.buildfiles import CA_PATH, build_files, from_index
 from gpuimg.model import Context, Matrix, Plan
 from gpuimg.naming import REPOSITORY, image_tags, labels
-from gpuimg.paths import TEMPLATES
+from gpuimg.templating import render_template, template_environment
 
 VENV: Final = "/opt/venv"
 CUDA_ROOT: Final = "/opt/cuda"
 PYTHON_ROOT: Final = "/opt/python"
-_UNSET_DIGEST: Final = "-"
 
 
 def render(plan: Plan, matrix: Matrix, *, template_dirs: Sequence[Path] = (), repository: str = REPOSITORY) -> Context:
@@ -26,11 +26,9 @@ def render(plan: Plan, matrix: Matrix, *, template_dirs: Sequence[Path] = (), re
 
     Templates in `template_dirs` take the place of gpuimg's by name.
     """
-    files = build_files(plan)
-    environment = _environment(template_dirs)
-    files["Dockerfile"] = _dockerfile(environment, plan, digest=_UNSET_DIGEST)
-    digest = _digest(files)
-    files["Dockerfile"] = _dockerfile(environment, plan, digest=digest)
+    environment = template_environment(template_dirs)
+    digest = _plan_digest(environment, plan)
+    files = {**build_files(plan), "Dockerfile": _dockerfile(environment, plan, digest=digest)}
     return Context(
         files=dict(sorted(files.items())), tags=image_tags(plan, matrix, repository=repository), plan_digest=digest
     )
@@ -39,37 +37,37 @@ def render(plan: Plan, matrix: Matrix, *, template_dirs: Sequence[Path] = (), re
 # --- the Dockerfile --------------------------------------------------------------------------------------------------
 
 
-def _environment(template_dirs: Sequence[Path]) -> jinja2.Environment:
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader([*map(str, template_dirs), str(TEMPLATES)]),
-        undefined=jinja2.StrictUndefined,
-        autoescape=False,  # a Dockerfile is no HTML: `quoted` is its escape
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )
-    environment.filters["quoted"] = quoted
-    return environment
-
-
 def _dockerfile(environment: jinja2.Environment, plan: Plan, *, digest: str) -> bytes:
-    text = environment.get_template("Dockerfile.j2").render(
-        plan=plan,
-        version=gpuimg.__version__,
-        labels=labels(plan, digest=digest),
-        environment=_image_environment(plan),
-        venv=VENV,
-        site_packages=f"{VENV}/lib/python{plan.python}/site-packages",
-        cuda_root=CUDA_ROOT,
-        python_root=PYTHON_ROOT,
-        python=f"{PYTHON_ROOT}/python" if plan.standalone_python else "/usr/bin/python3",
-        packages=_packages(plan),
-        ca_path=CA_PATH if plan.ca_bundle is not None else None,
-        from_pytorch=from_index(plan, "pytorch"),
-        trim_cuda=[rule for rule in plan.trim if rule.package in {wheel.name for wheel in plan.wheels.cuda}],
-        trim_torch=[rule for rule in plan.trim if rule.package in {wheel.name for wheel in plan.wheels.torch}],
-    )
-    return text.encode()
+    values = {
+        "plan": plan,
+        "version": gpuimg.__version__,
+        "labels": labels(plan, digest=digest),
+        "environment": _image_environment(plan),
+        "venv": VENV,
+        "site_packages": f"{VENV}/lib/python{plan.python}/site-packages",
+        "cuda_root": CUDA_ROOT,
+        "python_root": PYTHON_ROOT,
+        "python": f"{PYTHON_ROOT}/python" if plan.standalone_python else "/usr/bin/python3",
+        "packages": _packages(plan),
+        "ca_path": CA_PATH if plan.ca_bundle is not None else None,
+        "from_pytorch": from_index(plan, "pytorch"),
+        "trim_cuda": [rule for rule in plan.trim if rule.package in {wheel.name for wheel in plan.wheels.cuda}],
+        "trim_torch": [rule for rule in plan.trim if rule.package in {wheel.name for wheel in plan.wheels.torch}],
+    }
+    return render_template(environment, "Dockerfile.j2", values).encode()
+
+
+def _plan_digest(environment: jinja2.Environment, plan: Plan) -> str:
+    """SHA-256 over what the image is: not how it was asked for, nor how this site reaches its indexes."""
+    spec = dataclasses.replace(plan.resolution.spec, text="")
+    resolution = dataclasses.replace(plan.resolution, spec=spec)
+    anywhere = dataclasses.replace(plan, resolution=resolution, ca_bundle=None)
+    files = {name: content for name, content in build_files(anywhere).items() if not name.startswith("network/")}
+    files["Dockerfile"] = _dockerfile(environment, anywhere, digest="")
+    digest = hashlib.sha256()
+    for name, content in sorted(files.items()):
+        digest.update(f"{name}\0{len(content)}\0".encode() + content)
+    return f"sha256:{digest.hexdigest()}"
 
 
 def _image_environment(plan: Plan) -> Mapping[str, str]:
@@ -78,6 +76,8 @@ def _image_environment(plan: Plan) -> Mapping[str, str]:
         "PATH": f"{VENV}/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
         "VIRTUAL_ENV": VENV,
         "HOME": "/home/gpuimg",
+        "USER": "gpuimg",  # torch.compile names its cache after the user, and fails for a uid that has no name
+        "LANG": "C.UTF-8",
         "PIP_CONSTRAINT": f"{VENV}/constraints.txt",
         "UV_CONSTRAINT": f"{VENV}/constraints.txt",
         "NVIDIA_VISIBLE_DEVICES": "all",
@@ -89,9 +89,13 @@ def _image_environment(plan: Plan) -> Mapping[str, str]:
     if plan.toolkit is not None:
         programs = f"{plan.toolkit.home}/bin"
         if programs not in variables["PATH"].split(":"):
-            variables["PATH"] = f"{programs}:{variables['PATH']}"
+            variables["PATH"] = variables["PATH"].replace(f"{VENV}/bin:", f"{VENV}/bin:{programs}:")
         variables["CUDA_HOME"] = plan.toolkit.home
-        variables["TORCH_CUDA_ARCH_LIST"] = ";".join(map(str, plan.compute_capabilities))
+        *architectures, newest = map(str, plan.compute_capabilities)  # PTX of the newest serves chips to come
+        newest = newest if newest.endswith("+PTX") else f"{newest}+PTX"
+        variables["TORCH_CUDA_ARCH_LIST"] = ";".join([*architectures, newest])
+        if plan.toolkit.kind == "image":
+            variables["LD_LIBRARY_PATH"] = ""  # NVIDIA's images set one, which would put their libraries before torch's
         if plan.toolkit.host_compiler is not None:
             variables["CC"] = f"gcc-{plan.toolkit.host_compiler}"
             variables["CXX"] = f"g++-{plan.toolkit.host_compiler}"
@@ -109,23 +113,3 @@ def _packages(plan: Plan) -> Sequence[str]:
         if plan.toolkit.host_compiler is not None:
             packages += [f"gcc-{plan.toolkit.host_compiler}", f"g++-{plan.toolkit.host_compiler}"]
     return packages
-
-
-def quoted(value: str) -> str:
-    r"""`value` as a double-quoted word of a Dockerfile instruction: it can end neither the word nor the line.
-
-    >>> print(quoted('a "b" $c'))
-    "a \"b\" \$c"
-    """
-    if any(ord(character) < 32 or ord(character) == 127 for character in value):
-        raise ValueError(f"{value!r} has control characters")
-    return '"' + value.replace("\\", "\\\\").replace('"', '\\"').replace("$", "\\$") + '"'
-
-
-def _digest(files: Mapping[str, bytes]) -> str:
-    """SHA-256 over names and contents; the CA bundle is how this site reads its index, not what the image is."""
-    digest = hashlib.sha256()
-    for name, content in sorted(files.items()):
-        if name != "network/ca.pem":
-            digest.update(f"{name}\0{len(content)}\0".encode() + content)
-    return f"sha256:{digest.hexdigest()}"

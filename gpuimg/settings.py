@@ -22,12 +22,14 @@ _TAG = r"[\w][\w.-]{0,127}"
 _REFERENCE = re.compile(rf"{_REPOSITORY}(?::{_TAG})?(?:@sha256:[0-9a-f]{{64}})?", re.ASCII)
 _TAGGED = re.compile(rf"{_REPOSITORY}(?::{_TAG})?", re.ASCII)
 _URL = re.compile(r"https?://[A-Za-z0-9._~:/?#\[\]@!&()*+,;=%-]+")
+_STAGES = {"scratch", "tools"}
+"""Names that FROM takes for something else than an image."""
 _MAX_CA_BYTES = 4 * 1024 * 1024
 
 
 def image_reference(text: str) -> str:
     """`text` if it is an image reference (name, tag, digest) in the engine's grammar. Raises RequestError."""
-    if not _REFERENCE.fullmatch(text) or len(text) > 512:
+    if not _REFERENCE.fullmatch(text) or len(text) > 512 or text in _STAGES:
         raise RequestError(
             f"`{_shown(text)}` is not an image reference",
             hints=["write it as debian:bookworm-slim or registry.example.com/base/debian:12"],
@@ -85,6 +87,8 @@ def requirement(text: str) -> str:
             f"`{_shown(text)}` is not a package requirement: {str(error).splitlines()[0]}",
             hints=["write it as transformers==4.40.0 or 'datasets>=2.19'"],
         ) from error
+    if not text.isascii() or not text.isprintable() or set(text) & set("\\$#`") or len(text) > 300:
+        raise RequestError(f"`{_shown(text)}` is not a package requirement: it has characters that none needs")
     if parsed.url:
         raise RequestError(
             f"`{_shown(text)}` names a URL; extras come from the package index by name and version",
@@ -96,6 +100,10 @@ def requirement(text: str) -> str:
 def ca_bundle(path: Path) -> bytes:
     """The PEM certificates in the file at `path`. Raises RequestError."""
     try:
+        if path.exists() and not path.is_file():
+            raise RequestError(
+                f"the CA bundle {_shown(str(path))} is not a file", hints=["--ca-bundle takes a PEM file"]
+            )
         with path.open("rb") as file:
             content = file.read(_MAX_CA_BYTES + 1)
     except OSError as error:
@@ -128,7 +136,7 @@ def label(text: str) -> tuple[str, str]:
     name, separator, value = text.partition("=")
     if not separator or not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._/-]{0,127}", name):
         raise RequestError(f"`{_shown(text)}` is no label", hints=["write it as --label team=research"])
-    if name.startswith("io.gpuimg.") and not name.startswith("io.gpuimg.test"):
+    if name.lower().startswith("io.gpuimg.") and not name.startswith("io.gpuimg.test"):
         raise RequestError(f"labels below io.gpuimg. tell what the image is; `{_shown(name)}` can't be set by hand")
     return name, value
 
@@ -148,8 +156,8 @@ def size_bytes(text: str) -> int:
     >>> size_bytes("64m")
     67108864
     """
-    match = re.fullmatch(r"(\d{1,12})([bkmgt]?)b?", text.strip().lower())
-    if match is None or int(match[1]) == 0:
+    match = re.fullmatch(r"([0-9]{1,12})([bkmgt]?)b?", text.lower())
+    if match is None or not 0 < int(match[1]) * 1024 ** "bkmgt".index(match[2] or "b") < 2**63:
         raise RequestError(f"`{_shown(text)}` is not a size", hints=["write it as 8g or 512m"])
     return int(match[1]) * int(1024 ** "bkmgt".index(match[2] or "b"))
 

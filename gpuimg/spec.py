@@ -11,7 +11,7 @@ from gpuimg.model import Spec
 from gpuimg.text import printable, shorten
 from gpuimg.versions import CudaVersion, PythonVersion
 
-_TORCH = re.compile(r"\d+\.\d+(?:\.\d+)?", re.ASCII)
+_TORCH = re.compile(r"\d{1,3}\.\d{1,3}(?:\.\d{1,3})?", re.ASCII)
 _CUDA = re.compile(r"cu\d{3,4}|cuda\d{1,2}\.\d{1,2}(?:\.\d+)?", re.ASCII)
 _CUDNN = re.compile(r"cudnn(\d{1,2})", re.ASCII)
 _PYTHON = re.compile(r"py3\.?\d{1,2}", re.ASCII)

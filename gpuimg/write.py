@@ -1,10 +1,12 @@
-"""A rendered context → a folder, whole or not at all."""
+"""A rendered context → a folder. What can fail is done beside it first; then files are moved to their places."""
 
 from __future__ import annotations
 
+import contextlib
 import json
 import shutil
 import tempfile
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
 
@@ -18,53 +20,73 @@ _MANIFEST: Final = ".gpuimg.json"
 def write_context(context: Context, folder: Path) -> None:
     """Write the context to `folder`, in place of an earlier one that gpuimg wrote there.
 
+    The folder itself stays, since it may be a mount point or the current one; on an error so does what it holds.
+
     Raises:
         RequestError: the folder holds files that gpuimg did not write, or it can't be written.
     """
     try:
-        if folder.exists():
-            _refuse_foreign(folder)
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        new = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}."))
+        folder = folder.resolve()
+        earlier = _earlier_files(folder) if folder.exists() else ()
+        folder.mkdir(parents=True, exist_ok=True)
+        new = Path(tempfile.mkdtemp(dir=folder, prefix=".gpuimg-new-"))
     except OSError as error:
         raise _unwritable(folder, error) from error
     try:
-        new.chmod(0o755)
-        for name, content in context.files.items():
-            path = new / name
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_bytes(content)
-        manifest = {"plan": context.plan_digest, "files": sorted(context.files)}
-        (new / _MANIFEST).write_text(json.dumps(manifest, indent=2) + "\n", encoding="utf-8")
-        if folder.exists():
-            shutil.rmtree(folder)
-        new.rename(folder)
+        for name, content in {**context.files, _MANIFEST: _manifest(context)}.items():
+            _write(new / name, content)
+        for name in (*context.files, _MANIFEST):
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            (new / name).replace(folder / name)
+        _remove(folder, sorted(set(earlier) - set(context.files)))
     except OSError as error:
         raise _unwritable(folder, error) from error
     finally:
         shutil.rmtree(new, ignore_errors=True)
 
 
-def _refuse_foreign(folder: Path) -> None:
-    known = {_MANIFEST}
-    manifest = folder / _MANIFEST
-    if manifest.is_file():
-        try:
-            known |= set(json.loads(manifest.read_text(encoding="utf-8"))["files"])
-        except (ValueError, KeyError, TypeError) as error:
-            raise RequestError(f"{manifest} is not what gpuimg wrote", hints=["name an empty or new folder"]) from error
+def _manifest(context: Context) -> bytes:
+    return (json.dumps({"plan": context.plan_digest, "files": sorted(context.files)}, indent=2) + "\n").encode()
+
+
+def _write(path: Path, content: bytes) -> None:
+    """A file that every user of the image may read once it is copied there, whatever this user's umask."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(content)
+    path.chmod(0o644)
+
+
+def _remove(folder: Path, names: Iterable[str]) -> None:
+    """Remove files of the earlier context that the new one lacks, and the folders that this empties."""
+    for name in names:
+        path = folder / name
+        path.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            path.parent.rmdir()
+
+
+def _earlier_files(folder: Path) -> tuple[str, ...]:
+    """What gpuimg wrote to `folder` before. Raises RequestError where anything else lies in it."""
     if not folder.is_dir():
         raise RequestError(f"{folder} is not a folder", hints=["name an empty or new folder"])
+    manifest = folder / _MANIFEST
+    known: tuple[str, ...] = ()
+    if manifest.is_file():
+        try:
+            known = tuple(str(name) for name in json.loads(manifest.read_text(encoding="utf-8"))["files"])
+        except (ValueError, KeyError, TypeError, RecursionError) as error:
+            raise RequestError(f"{manifest} is not what gpuimg wrote", hints=["name an empty or new folder"]) from error
     foreign = sorted(
         str(path.relative_to(folder))
         for path in folder.rglob("*")
-        if not path.is_dir() and str(path.relative_to(folder)) not in known
+        if not (path.is_dir() and not path.is_symlink()) and str(path.relative_to(folder)) not in {*known, _MANIFEST}
     )
     if foreign:
         raise RequestError(
-            f"{folder} holds files that gpuimg did not write, such as `{foreign[0]}`",
+            f"{folder.name} holds files that gpuimg did not write, such as `{foreign[0]}`",
             hints=["name an empty or new folder"],
         )
+    return tuple(name for name in known if not Path(name).is_absolute() and ".." not in Path(name).parts)
 
 
 def _unwritable(folder: Path, error: OSError) -> RequestError:

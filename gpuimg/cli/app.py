@@ -50,13 +50,14 @@ def _root(
 
 def main() -> None:
     """Run the command line and exit."""
-    signal.signal(signal.SIGTERM, _terminate)
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, _terminate)
     sys.exit(run(sys.argv[1:]))
 
 
-def _terminate(*_: object) -> None:
-    """As Ctrl-C, which unwinds through all that cleans up; CI systems end jobs this way."""
-    sys.exit(128 + signal.SIGTERM)
+def _terminate(number: int, _: object) -> None:
+    """As Ctrl-C, which unwinds through all that cleans up: CI systems and closed terminals end programs this way."""
+    sys.exit(128 + number)
 
 
 def run(arguments: list[str]) -> int:

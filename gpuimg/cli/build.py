@@ -2,11 +2,23 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+import dataclasses
+import datetime as dt
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from gpuimg.cli import options
+from gpuimg.cli import options, outcome
+from gpuimg.errors import RequestError
+from gpuimg.model import Context, Matrix, Plan, Report, Status
+
+if TYPE_CHECKING:
+    from gpuimg.cli.console import Console
+    from gpuimg.engine.client import Engine
+    from gpuimg.smoke.host import SmokeOptions
 
 
 def build(
@@ -51,34 +63,29 @@ def build(
 
     An image that is not what its tags would say gets none, and is removed.
     """
-    import dataclasses
-    import os
-
     from gpuimg import settings
     from gpuimg.cli.console import Console
-    from gpuimg.cli.live import BuildView
-    from gpuimg.cli.outcome import report_results
-    from gpuimg.cli.view import verify_with_view
-    from gpuimg.engine.build import build_image
-    from gpuimg.engine.client import Engine
-    from gpuimg.engine.images import discard_untagged, tag_image
-    from gpuimg.errors import RequestError
+    from gpuimg.engine.client import Engine, proxy_arguments
     from gpuimg.matrix import load_matrix
     from gpuimg.render import render
     from gpuimg.smoke.host import SmokeOptions
 
     console = Console()
-    matrix = load_matrix(tuple(matrix_dir or ()))
-    wanted_specs = [stack.name for stack in matrix.stacks] if every else list(specs or ())
-    if not wanted_specs:
-        raise RequestError("nothing to build: no spec was named", hints=["`gpuimg build 2.6-cu124`", "or `--all`"])
+    outcome.check_targets(json_file, junit_file)
+    overlays = tuple(matrix_dir or ())
+    matrix = load_matrix(overlays)
+    wanted_specs = _wanted(specs or (), matrix, every=every)
     if tag and len(wanted_specs) > 1:
         raise RequestError("--tag names one image, but several are to be built", hints=["build them one at a time"])
     tags = [settings.image_tag(text) for text in tag or ()]
+    job = _Job(
+        network=settings.network(build_network) if build_network else None,
+        build_args={**proxy_arguments(os.environ), **({"REFRESHED_AT": _now()} if refresh else {})},
+        labels=dict(settings.label(text) for text in label or ()),
+        smoke=SmokeOptions(gpus=settings.gpus(gpus)) if verify else None,
+        tags=tuple(tags),
+    )
     repository = settings.repository(repository)
-    network = settings.network(build_network) if build_network else None
-    build_args = {"REFRESHED_AT": _now()} if refresh else {}
-    labels = dict(settings.label(text) for text in label or ())
     wanted = options.plan_settings(
         flavor=flavor,
         python=python,
@@ -90,38 +97,94 @@ def build(
         ca_bundle=options.trusted_bundle(ca_bundle),
         matrix_dir=matrix_dir,
     )
-    smoke = SmokeOptions(gpus=settings.gpus(gpus))
-    plans = options.make_plans(wanted_specs, matrix, wanted, console)
-    reports = []
-    with Engine(environ=os.environ) as engine:
-        for plan in plans:
-            context = render(plan, matrix, template_dirs=tuple(template_dir or ()), repository=repository)
-            with BuildView(console, context.tags[0]) as view:
-                image = build_image(
-                    engine,
-                    context,
-                    platform=plan.platform,
-                    network=network,
-                    build_args=build_args,
-                    labels=labels,
-                    on_progress=view.update,
+    plans = options.make_plans(wanted_specs, matrix, wanted, console, skip_impossible=every)
+    for text in tags:
+        _refuse_lie(text, plans[0])
+    contexts = [
+        (plan, render(plan, matrix, template_dirs=tuple(template_dir or ()), repository=repository)) for plan in plans
+    ]
+    results = outcome.Results(console, json_file=json_file, junit_file=junit_file)
+    with results, Engine(environ=os.environ) as engine:
+        for plan, context in contexts:
+            with results.one_of(len(contexts)):
+                _build_one(engine, plan, context, job, console, results)
+    return results.exit_code
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Job:
+    """What holds for all images of one command."""
+
+    network: str | None
+    build_args: Mapping[str, str]
+    labels: Mapping[str, str]
+    smoke: SmokeOptions | None
+    """None: not verified."""
+    tags: tuple[str, ...]
+
+
+def _build_one(
+    engine: Engine, plan: Plan, context: Context, job: _Job, console: Console, results: outcome.Results
+) -> None:
+    """Build, verify and tag one image; one that is not what its tags say is removed again."""
+    from gpuimg.cli.live import BuildView
+    from gpuimg.cli.view import verify_with_view
+    from gpuimg.engine.build import build_image
+    from gpuimg.engine.images import discard_untagged, tag_image
+
+    title = context.tags[0]
+    with BuildView(console, title) as view:
+        image = build_image(
+            engine,
+            context,
+            platform=plan.platform,
+            network=job.network,
+            build_args=job.build_args,
+            labels=job.labels,
+            on_progress=view.update,
+        )
+    with discard_untagged(engine, image):
+        if job.smoke is not None:
+            named = dataclasses.replace(image, reference=title)
+            report = verify_with_view(engine, named, console, job.smoke, title=title)
+            results.add(report)
+            if not _is_what_it_says(report):
+                console.warning(
+                    f"{title} is not tagged but removed, since its stack is not what its tags would say; "
+                    "build it with --no-verify to look inside"
                 )
-            with discard_untagged(engine, image):
-                if verify:
-                    named = dataclasses.replace(image, reference=context.tags[0])
-                    report = verify_with_view(engine, named, console, smoke, title=context.tags[0])
-                    reports.append(report)
-                    lies = [check.name for check in report.failed if check.group == "stack"]
-                    if lies:
-                        console.warning(f"{context.tags[0]} is not tagged: {', '.join(lies)} failed inside it")
-                        continue
-                image = tag_image(engine, image, [*context.tags, *tags])
-            console.info(f"built {', '.join(image.tags)} ({image.size_bytes / 1e9:.2f} GB)")
-    return report_results(reports, console, json_file=json_file, junit_file=junit_file)
+                return
+        image = tag_image(engine, image, [*context.tags, *job.tags])
+    console.info(f"built {', '.join(image.tags)} ({image.size_bytes / 1e9:.2f} GB)")
+
+
+def _is_what_it_says(report: Report) -> bool:
+    """Whether the checks that tags rest on ran and held: a guest that died has shown nothing."""
+    statuses = {check.name: check.status for check in report.checks}
+    fatal = [check for check in report.failed if check.group in {"stack", "guest"}]
+    return statuses.get("stack.torch") is Status.PASS and not fatal
+
+
+def _wanted(specs: Sequence[str], matrix: Matrix, *, every: bool) -> Sequence[str]:
+    if every and specs:
+        raise RequestError("--all builds every stack: name no spec beside it")
+    if not every and not specs:
+        raise RequestError("nothing to build: no spec was named", hints=["`gpuimg build 2.6-cu124`", "or `--all`"])
+    return [stack.name for stack in matrix.stacks] if every else specs
+
+
+def _refuse_lie(tag: str, plan: Plan) -> None:
+    """A name that the user chose may say anything, but nothing false of torch, CUDA or Python."""
+    from gpuimg.naming import tag_contradictions
+
+    text = tag.rpartition(":")[2]
+    wrong = tag_contradictions(text, torch=str(plan.stack.torch), cuda=plan.stack.cuda.variant, python=str(plan.python))
+    if wrong and "-compat" not in text:
+        raise RequestError(
+            f"the tag `{text}` would lie: inside is {'; '.join(wrong)}", hints=["choose another name with --tag"]
+        )
 
 
 def _now() -> str:
     """UTC to the second: a value that the engine's cache has not seen."""
-    import datetime as dt
-
     return dt.datetime.now(dt.timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")

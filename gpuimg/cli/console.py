@@ -7,6 +7,8 @@ What a stream can do (TTY, colour, width, Unicode) is decided here, once. Texts 
 from __future__ import annotations
 
 import contextlib
+import errno
+import io
 import os
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -14,7 +16,7 @@ from dataclasses import dataclass
 from typing import TextIO
 
 from gpuimg.cli.table import plain_table, terminal_table
-from gpuimg.errors import BuildError, GpuimgError
+from gpuimg.errors import BuildError, GpuimgError, RequestError
 from gpuimg.text import printable, shorten, styled, wrap
 
 SIGPIPE_EXIT_CODE = 141
@@ -76,8 +78,9 @@ class Console:
         no_color: bool = False,
     ) -> None:
         environ = os.environ if environ is None else environ
-        self.out = Terminal.of(stdout or sys.stdout, environ=environ, no_color=no_color)
-        self.err = Terminal.of(stderr or sys.stderr, environ=environ, no_color=no_color)
+        self._stdout_is_closed = stdout is None and sys.stdout is None
+        self.out = Terminal.of(stdout or sys.stdout or io.StringIO(), environ=environ, no_color=no_color)
+        self.err = Terminal.of(stderr or sys.stderr or io.StringIO(), environ=environ, no_color=no_color)
         self.quiet = quiet
         self.ci = environ.get("CI", "").lower() not in {"", "0", "false"}
         self.live = self.err.tty and not self.ci and environ.get("TERM") != "dumb" and not quiet
@@ -87,12 +90,20 @@ class Console:
     # --- what commands say ---------------------------------------------------------------------------------------
 
     def data(self, text: str) -> None:
-        """What was asked for, to stdout as it is. Ends the program quietly when the reader is gone."""
+        """What was asked for, to stdout as it is. Ends the program quietly when the reader is gone.
+
+        Raises RequestError where stdout is closed or full.
+        """
         try:
+            if self._stdout_is_closed:
+                raise OSError(errno.EBADF, os.strerror(errno.EBADF))
             self.out.write(text if text.endswith("\n") or not text else text + "\n")
         except BrokenPipeError:
             _silence(self.out.stream)
             raise SystemExit(SIGPIPE_EXIT_CODE) from None
+        except OSError as error:
+            _silence(self.out.stream)
+            raise RequestError(f"stdout can't be written: {error.strerror}") from error
 
     def table(self, headers: Sequence[str], rows: Sequence[Sequence[str]], *, elastic: str | None = None) -> None:
         """A table to stdout. On a TTY it never is wider than the terminal: the column `elastic` (the last, unless
@@ -174,7 +185,7 @@ class Console:
     def _write_stderr(self, text: str) -> None:
         try:
             self.err.write(text)
-        except BrokenPipeError:  # nobody listens: no reason to stop the work
+        except OSError:  # nobody listens, or nothing fits: no reason to stop the work
             _silence(self.err.stream)
 
 
@@ -198,9 +209,12 @@ def _size(stream: TextIO, *, tty: bool, environ: Mapping[str, str]) -> tuple[int
             size = os.get_terminal_size(stream.fileno())
             width, height = size.columns or width, size.lines or height
     columns, lines = environ.get("COLUMNS", ""), environ.get("LINES", "")
-    return (int(columns) if columns.isdecimal() and int(columns) else width), (
-        int(lines) if lines.isdecimal() and int(lines) else height
-    )
+    return (_number(columns) or width), (_number(lines) or height)
+
+
+def _number(text: str) -> int:
+    """`text` as a number that a terminal can have, else 0."""
+    return int(text) if text.isdecimal() and text.isascii() and len(text) < 6 else 0
 
 
 def _silence(stream: TextIO) -> None:

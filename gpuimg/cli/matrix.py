@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from gpuimg.cli import options
+from gpuimg.text import printable
 
 app = typer.Typer(help="Look at the matrix of stacks and check it.", no_args_is_help=True, rich_markup_mode=None)
 
@@ -50,7 +51,11 @@ def show(
     console = Console()
     matrix = load_matrix(tuple(matrix_dir or ()))
     stack = resolve(parse_spec(spec), matrix).stack
-    console.data(json.dumps(stack_as_json(stack, matrix), indent=2) if as_json else describe(stack, matrix))
+    console.data(
+        json.dumps(stack_as_json(stack, matrix), indent=2)
+        if as_json
+        else printable(describe(stack, matrix), multiline=True)
+    )
 
 
 @app.command("validate")

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -103,13 +104,21 @@ def trusted_bundle(named: Path | None) -> Path | None:
     return Path(found) if found else None
 
 
-def make_plans(specs: Sequence[str], matrix: Matrix, wanted: Settings, console: Console) -> list[Plan]:
-    """Resolve and plan each spec; a substitution is said once, plainly."""
+def make_plans(
+    specs: Sequence[str], matrix: Matrix, wanted: Settings, console: Console, *, skip_impossible: bool = False
+) -> list[Plan]:
+    """Resolve and plan each spec; a substitution is said once, plainly.
+
+    With `skip_impossible` what can't be had under `wanted` is left out, and said.
+    """
     from gpuimg.plan import make_plan
     from gpuimg.resolve import resolve
     from gpuimg.spec import parse_spec
 
-    plans = [make_plan(resolve(parse_spec(spec), matrix), matrix, wanted) for spec in specs]
+    plans = []
+    for spec in specs:
+        with _left_out(console) if skip_impossible else contextlib.nullcontext():
+            plans.append(make_plan(resolve(parse_spec(spec), matrix), matrix, wanted))
     for plan in plans:
         substitution = plan.resolution.substitution
         if substitution is not None:
@@ -122,6 +131,15 @@ def make_plans(specs: Sequence[str], matrix: Matrix, wanted: Settings, console: 
                 f"{plan.stack.name} comes from PyTorch's own index: its torch is pinned by version, not by hash."
             )
     return plans
+
+
+@contextlib.contextmanager
+def _left_out(console: Console) -> Iterator[None]:
+    """A request that can't be met is said and passed over."""
+    try:
+        yield
+    except RequestError as error:
+        console.notice(f"left out: {error.message}")
 
 
 def _python(text: str) -> PythonVersion:

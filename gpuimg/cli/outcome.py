@@ -1,13 +1,16 @@
-"""Reports → files, a closing table, and the exit code."""
+"""Reports and errors of one or several images → files, a closing table, and the exit code."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import contextlib
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from types import TracebackType
 from typing import TYPE_CHECKING
 
-from gpuimg.errors import RequestError
+from gpuimg.errors import GpuimgError, RequestError
 from gpuimg.model import Report
+from gpuimg.text import printable, shorten
 
 if TYPE_CHECKING:
     from gpuimg.cli.console import Console
@@ -15,28 +18,80 @@ if TYPE_CHECKING:
 CHECK_FAILED = 1
 
 
-def report_results(
-    reports: Sequence[Report], console: Console, *, json_file: Path | None, junit_file: Path | None
-) -> int:
-    """Write the files that were asked for and, for several images, the table; give the exit code."""
-    from gpuimg.report import as_json, junit
-    from gpuimg.report.terminal import render_summary
-
-    if json_file is not None:
-        _write(json_file, as_json.dumps(reports), console)
-    if junit_file is not None:
-        _write(junit_file, junit.dumps(reports), console)
-    if len(reports) > 1:
-        err = console.err
-        console.rendered(render_summary(reports, width=err.width, colour=err.colour, unicode=err.unicode))
-    return CHECK_FAILED if any(report.failed for report in reports) else 0
+def check_targets(*files: Path | None) -> None:
+    """Raise RequestError, before any work, for a report file that could not be written after it."""
+    named = [path for path in files if path is not None]
+    if [str(path) for path in named].count("-") > 1:
+        raise RequestError("only one report can go to stdout")
+    for path in named:
+        if str(path) == "-":
+            continue
+        shown = shorten(printable(str(path)), 80)
+        if not path.parent.is_dir():
+            raise RequestError(f"the report can't be written to {shown}: there is no such folder")
+        if path.exists() and not path.is_file():
+            raise RequestError(f"the report can't be written to {shown}: that is no file")
 
 
-def _write(path: Path, text: str, console: Console) -> None:
-    if str(path) == "-":
-        console.data(text)
-        return
-    try:
-        path.write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise RequestError(f"the report can't be written to {path}: {error.strerror}") from error
+class Results:
+    """What came of each image. At the end of its ``with`` block, whatever ended it, the reports are written."""
+
+    def __init__(self, console: Console, *, json_file: Path | None, junit_file: Path | None) -> None:
+        self._console = console
+        self._json_file = json_file
+        self._junit_file = junit_file
+        self._reports: list[Report] = []
+        self.exit_code = 0
+        """0, else that of the first error, else 1 where a check failed."""
+
+    def __enter__(self) -> Results:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        from gpuimg.report import as_json, junit
+        from gpuimg.report.terminal import render_summary
+
+        if not self.exit_code and any(report.failed for report in self._reports):
+            self.exit_code = CHECK_FAILED
+        if len(self._reports) > 1:
+            err = self._console.err
+            self._console.rendered(
+                render_summary(self._reports, width=err.width, colour=err.colour, unicode=err.unicode)
+            )
+        if self._reports or error is None:
+            self._write(self._json_file, as_json.dumps)
+            self._write(self._junit_file, junit.dumps)
+
+    def add(self, report: Report) -> None:
+        """Take the report of one image."""
+        self._reports.append(report)
+
+    @contextlib.contextmanager
+    def one_of(self, count: int) -> Iterator[None]:
+        """The work on one of `count` images: where there are others, its error does not end theirs."""
+        try:
+            yield
+        except GpuimgError as error:
+            if count == 1:
+                raise
+            self._console.error(error)
+            self.exit_code = self.exit_code or error.exit_code
+
+    def _write(self, path: Path | None, dumps: Callable[[Sequence[Report]], str]) -> None:
+        if path is None:
+            return
+        text = dumps(self._reports)
+        if str(path) == "-":
+            self._console.data(text)
+            return
+        new = path.with_name(f".{path.name}.new")
+        try:
+            new.write_text(text, encoding="utf-8")
+            new.replace(path)
+        except OSError as error:
+            with contextlib.suppress(OSError):
+                new.unlink()
+            self._console.error(RequestError(f"the report can't be written to {path}: {error.strerror}"))
+            self.exit_code = self.exit_code or RequestError.exit_code

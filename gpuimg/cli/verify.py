@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from gpuimg.cli import options
+from gpuimg.cli import options, outcome
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -18,9 +18,7 @@ if TYPE_CHECKING:
 def verify(
     images: Annotated[
         list[str] | None,
-        typer.Argument(
-            metavar="IMAGE", help="Images or specs. Without one: all images that gpuimg built here."
-        ),
+        typer.Argument(metavar="IMAGE", help="Images or specs. Without one: all images that gpuimg built here."),
     ] = None,
     host: Annotated[bool, typer.Option("--host", help="Check this machine's Python instead of an image.")] = False,
     python: Annotated[
@@ -52,7 +50,6 @@ def verify(
 
     from gpuimg import settings
     from gpuimg.cli.console import Console
-    from gpuimg.cli.outcome import report_results
     from gpuimg.cli.view import host_with_view, verify_with_view
     from gpuimg.engine.client import Engine
     from gpuimg.errors import RequestError
@@ -67,15 +64,20 @@ def verify(
         memory_bytes=settings.size_bytes(memory) if memory else None,
         user=settings.user(user) if user else None,
     )
+    outcome.check_targets(json_file, junit_file)
+    results = outcome.Results(console, json_file=json_file, junit_file=junit_file)
     if host:
         if images:
             raise RequestError("--host checks this machine's Python: it takes no image")
-        reports = [host_with_view(python, console, wanted)]
-        return report_results(reports, console, json_file=json_file, junit_file=junit_file)
-    with Engine(environ=os.environ) as engine:
+        with results:
+            results.add(host_with_view(python, console, wanted))
+        return results.exit_code
+    with results, Engine(environ=os.environ) as engine:
         found = _find(engine, images or ())
-        reports = [verify_with_view(engine, image, console, wanted, title=image.reference) for image in found]
-    return report_results(reports, console, json_file=json_file, junit_file=junit_file)
+        for image in found:
+            with results.one_of(len(found)):
+                results.add(verify_with_view(engine, image, console, wanted, title=image.reference))
+    return results.exit_code
 
 
 def _find(engine: Engine, references: Sequence[str]) -> Sequence[Image]:

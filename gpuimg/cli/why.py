@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from gpuimg.cli import options
+from gpuimg.text import printable
 
 
 def why(
@@ -24,6 +25,6 @@ def why(
 
     console = Console()
     story = explain(parse_spec(spec), load_matrix(tuple(matrix_dir or ())))
-    console.data(story.text)
+    console.data(printable(story.text, multiline=True))
     if story.error is not None:
         raise story.error

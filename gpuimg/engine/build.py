@@ -46,7 +46,7 @@ def build_image(
     """
     build_id = uuid.uuid4().hex
     state = BuildState()
-    with _cancelling(engine, build_id), engine.translated():
+    with _cancelling(engine, build_id):
         for event in decode(
             engine.post_build(
                 tar(context.files),

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import re
 from collections.abc import Iterator, Mapping
 from types import TracebackType
 from typing import Any
@@ -20,6 +21,7 @@ import requests
 
 from gpuimg.engine.failures import disk_full
 from gpuimg.errors import EngineNotFoundError, HostError, ImageNotFoundError
+from gpuimg.text import printable
 
 _DEFAULT_HOST = "unix:///var/run/docker.sock"
 _OLDEST_API = (1, 40)
@@ -35,7 +37,7 @@ class Engine:
             self.api = docker.APIClient(
                 base_url=self.host, tls=tls, version="auto", timeout=60, use_ssh_client=_is_ssh(self.host)
             )
-        version = tuple(int(part) for part in self.api.api_version.split("."))
+            version = tuple(int(part) for part in self.api.api_version.split("."))
         if version < _OLDEST_API:
             self.api.close()
             raise HostError(
@@ -59,12 +61,23 @@ class Engine:
         """What the engine knows of an image. Raises ImageNotFoundError."""
         with self.translated():
             found: dict[str, Any] = self.api.inspect_image(reference)  # type: ignore[no-untyped-call]  # SDK
+            missing = {"Id", "Os", "Architecture", "Size", "Config"} - set(found)
+            if missing:
+                raise KeyError(f"an image without {', '.join(sorted(missing))}")
         return found
+
+    def list_images(self, label: str) -> list[str]:
+        """Ids of the images with `label`, newest first."""
+        with self.translated():
+            rows = self.api.images(filters={"label": label})
+            return list(dict.fromkeys(str(row["Id"]) for row in sorted(rows, key=lambda row: -row["Created"])))
 
     def info(self) -> Mapping[str, Any]:
         """What the engine says of itself: runtimes, memory, platform."""
         with self.translated():
-            return dict(self.api.info())
+            found = dict(self.api.info())
+            int(found["MemTotal"])
+        return found
 
     def post_build(
         self,
@@ -88,14 +101,17 @@ class Engine:
             "buildargs": json.dumps(dict(build_args)),
             **({"networkmode": network} if network else {}),
         }
-        with self.api.post(
-            self._url("/build"),
-            params=parameters,
-            data=body,
-            headers={"Content-Type": "application/x-tar"},
-            stream=True,
-            timeout=None,  # a step may be silent for as long as it takes
-        ) as response:
+        with (
+            self.translated(),
+            self.api.post(
+                self._url("/build"),
+                params=parameters,
+                data=body,
+                headers={"Content-Type": "application/x-tar"},
+                stream=True,
+                timeout=None,  # a step may be silent for as long as it takes
+            ) as response,
+        ):
             if not response.ok:
                 raise HostError(f"the engine at {self.host} refused the build: {_message(response)}")
             yield from response.iter_content(chunk_size=None)
@@ -109,10 +125,24 @@ class Engine:
         return f"{self.api.base_url}/v{self.api.api_version}{path}"
 
 
+def proxy_arguments(environ: Mapping[str, str]) -> Mapping[str, str]:
+    """The proxies of this host as BuildKit's predefined build arguments, which leave no trace in the image.
+
+    One that holds a password stays here: the engine keeps build arguments in its records.
+    """
+    names = [name for base in ("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY") for name in (base, base.lower())]
+    return {name: environ[name] for name in names if environ.get(name) and "@" not in environ[name]}
+
+
 def gpu_requests(gpus: str | None) -> list[docker.types.DeviceRequest] | None:
-    """As ``docker run --gpus`` asks for them: ``all``, or indexes and UUIDs separated by commas; None: no GPU."""
+    """As ``docker run --gpus`` asks for them: ``all``, indexes and UUIDs separated by commas, or a CDI name.
+
+    None: no GPU.
+    """
     if gpus is None:
         return None
+    if gpus.startswith("nvidia.com/gpu="):
+        return [docker.types.DeviceRequest(driver="cdi", device_ids=[gpus])]
     if gpus == "all":
         return [docker.types.DeviceRequest(count=-1, capabilities=[["gpu"]])]
     return [docker.types.DeviceRequest(device_ids=gpus.split(","), capabilities=[["gpu"]])]
@@ -121,23 +151,27 @@ def gpu_requests(gpus: str | None) -> list[docker.types.DeviceRequest] | None:
 def _message(response: requests.Response) -> str:
     try:
         return str(response.json()["message"])
-    except (ValueError, KeyError):
+    except (ValueError, KeyError, TypeError):
         return response.text[:500] or response.reason
 
 
 def _endpoint(environ: Mapping[str, str]) -> tuple[str, Any]:
     """DOCKER_HOST, else DOCKER_CONTEXT, else the current context of the docker command, as that command chooses."""
     host = environ.get("DOCKER_HOST")
-    if host:
-        settings = docker.utils.kwargs_from_env(environment=dict(environ))
-        return host, settings.get("tls")
     name = environ.get("DOCKER_CONTEXT") or None
     try:
+        if host:
+            settings = docker.utils.kwargs_from_env(environment=dict(environ))
+            return host, settings.get("tls")
         context = (
             docker.context.ContextAPI.get_context(name) if name else docker.context.ContextAPI.get_current_context()
         )
-    except docker.errors.DockerException as error:
-        raise EngineNotFoundError(f"the docker context can't be read: {error}") from error
+    except (docker.errors.DockerException, *_NONSENSE) as error:
+        what = "DOCKER_HOST and its TLS settings" if host else f"the docker context `{name or 'current'}`"
+        raise EngineNotFoundError(
+            f"{what} can't be read: {printable(str(error))}",
+            hints=["`docker context ls` shows what docker itself reads"],
+        ) from error
     if context is None:
         raise EngineNotFoundError(
             f"there is no docker context `{name or 'current'}`",
@@ -150,6 +184,10 @@ def _is_ssh(host: str) -> bool:
     return host.startswith("ssh://")
 
 
+_NONSENSE = (AttributeError, KeyError, TypeError, ValueError)
+"""What the SDK raises where an address or an answer is not of the form that it takes for granted."""
+
+
 @contextlib.contextmanager
 def _translated(host: str) -> Iterator[None]:
     try:
@@ -160,16 +198,26 @@ def _translated(host: str) -> Iterator[None]:
         text = str(error.explanation or error)
         if "no space left on device" in text:
             raise disk_full(text) from error
-        raise HostError(f"the engine at {host} refused: {text}") from error
+        raise HostError(f"the engine at {_shown(host)} refused: {text}") from error
     except (docker.errors.DockerException, requests.RequestException) as error:
         raise _unreachable(host, error) from error
+    except _NONSENSE as error:
+        raise HostError(
+            f"{_shown(host)} is no engine's address, or what answers there is no engine: {printable(str(error))}",
+            hints=["DOCKER_HOST looks like unix:///var/run/docker.sock, tcp://host:2376 or ssh://user@host"],
+        ) from error
+
+
+def _shown(host: str) -> str:
+    """An address without the password that may be in it."""
+    return printable(re.sub(r"//[^@/]*@", "//", host))
 
 
 def _unreachable(host: str, error: Exception) -> HostError:
     text = str(error)
     if "PermissionError" in text or "Permission denied" in text:
         return EngineNotFoundError(
-            f"this user may not talk to the engine at {host}",
+            f"this user may not talk to the engine at {_shown(host)}",
             hints=["`sudo usermod -aG docker $USER`, then log in again", "or run gpuimg with sudo"],
         )
     hints = [
@@ -178,5 +226,5 @@ def _unreachable(host: str, error: Exception) -> HostError:
         "`gpuimg render SPEC` needs no engine",
     ]
     if "timed out" in text or "Timeout" in text:
-        return HostError(f"the engine at {host} does not answer: {text}", hints=hints)
-    return EngineNotFoundError(f"no engine answers at {host}", hints=hints)
+        return HostError(f"the engine at {_shown(host)} does not answer: {text}", hints=hints)
+    return EngineNotFoundError(f"no engine answers at {_shown(host)}", hints=hints)

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import contextlib
+import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from gpuimg.engine.archive import tar
 from gpuimg.engine.client import Engine, gpu_requests
-from gpuimg.errors import HostError
+from gpuimg.errors import CommandNotFoundError, HostError
 from gpuimg.model import Image
 
 LABEL = "io.gpuimg.container"
 """On every container that gpuimg makes, so that one left by a killed process can be found."""
 GIB = 2**30
+_NO_GPU = {"NVIDIA_VISIBLE_DEVICES": "void"}
+"""Where NVIDIA's runtime is the engine's default, the image's own variable would bring GPUs in."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,24 +78,24 @@ def started(
         HostError: the engine can't start it, such as for want of a GPU runtime.
     """
     api = engine.api
-    with engine.translated():
-        host = api.create_host_config(
-            shm_size=options.shm_bytes,
-            mem_limit=options.memory_bytes,
-            init=True,
-            device_requests=gpu_requests(options.gpus),
-        )
-        container = api.create_container(
-            image.id,
-            entrypoint=list(command[:1]),
-            command=list(command[1:]),
-            user=options.user,
-            environment=dict(options.environment),
-            labels={LABEL: "smoke"},
-            host_config=host,
-        )["Id"]
+    container = f"gpuimg-{uuid.uuid4().hex}"  # known before the engine answers, so that it is removed in any case
     try:
         with engine.translated():
+            api.create_container(
+                image.id,
+                name=container,
+                entrypoint=list(command[:1]),
+                command=list(command[1:]),
+                user=options.user,
+                environment={**_NO_GPU, **options.environment} if options.gpus is None else dict(options.environment),
+                labels={LABEL: "smoke"},
+                host_config=api.create_host_config(
+                    shm_size=options.shm_bytes,
+                    mem_limit=options.memory_bytes,
+                    init=True,
+                    device_requests=gpu_requests(options.gpus),
+                ),
+            )
             if files:
                 api.put_archive(container, "/", tar(files))
             api.start(container)
@@ -104,12 +107,12 @@ def started(
             api.remove_container(container, force=True, v=True)
 
 
-class CommandNotFoundError(HostError):
-    """The image has no such program."""
-
-
 def _start_error(error: HostError, program: str, options: RunOptions) -> HostError:
     text = error.message
+    if "docker-init" in text:
+        return HostError(
+            f"the engine lacks its docker-init: {text}", hints=["Debian: `apt-get install tini docker.io`"]
+        )
     if "executable file not found" in text or "no such file or directory" in text:
         return CommandNotFoundError(f"the image has no `{program}`")
     if options.gpus and ("could not select device driver" in text or "nvidia" in text.lower()):

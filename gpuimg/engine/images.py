@@ -31,11 +31,8 @@ def find_image(engine: Engine, reference: str) -> Image:
 
 def list_images(engine: Engine, *, label: str = STACK_LABEL) -> Sequence[Image]:
     """Images with `label` (by default: those that gpuimg built), newest first."""
-    with engine.translated():
-        rows = engine.api.images(filters={"label": label})
-        ids = dict.fromkeys(row["Id"] for row in sorted(rows, key=lambda row: -row["Created"]))
-    found = [engine.inspect_image(image_id) for image_id in ids]
-    return [_image((image["RepoTags"] or [image["Id"]])[0], image) for image in found]
+    found = [engine.inspect_image(image_id) for image_id in engine.list_images(label)]
+    return [_image((image.get("RepoTags") or [image["Id"]])[0], image) for image in found]
 
 
 def tag_image(engine: Engine, image: Image, tags: Sequence[str]) -> Image:
@@ -57,7 +54,7 @@ def _image(reference: str, found: dict[str, Any]) -> Image:
     return Image(
         reference=reference,
         id=found["Id"],
-        tags=tuple(sorted(found["RepoTags"] or ())),
+        tags=tuple(sorted(found.get("RepoTags") or ())),
         size_bytes=found["Size"],
         platform="/".join(filter(None, (found["Os"], found["Architecture"], found.get("Variant")))),
         labels=found["Config"].get("Labels") or {},
@@ -71,5 +68,5 @@ def discard_untagged(engine: Engine, image: Image) -> Iterator[None]:
         yield
     finally:
         with contextlib.suppress(HostError):
-            if not engine.inspect_image(image.id)["RepoTags"]:
+            if not engine.inspect_image(image.id).get("RepoTags"):
                 remove_image(engine, image.id)

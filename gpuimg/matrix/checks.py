@@ -65,6 +65,9 @@ def _check_compatible(matrix: model.Matrix) -> None:
 def _check_bases(matrix: model.Matrix) -> None:
     names = {base.name for base in matrix.bases}
     for toolkit in matrix.toolkits:
+        if (toolkit.base is None) != (toolkit.kind == "wheels"):
+            where = f"toolkits.{toolkit.cuda}.base"
+            raise MatrixError("matrices/bases.yaml", where, f"does not fit kind `{toolkit.kind}`")
         if toolkit.base is not None and toolkit.base not in names:
             where = f"toolkits.{toolkit.cuda}.base"
             raise MatrixError("matrices/bases.yaml", where, f"`{toolkit.base}` is no base; known are {sorted(names)}")
@@ -91,12 +94,14 @@ def check_wheels(matrix: model.Matrix, *, overlays: Sequence[Path] = ()) -> int:
         for on in stack.platforms:
             for python in on.pythons:
                 wheels = load_wheels(stack.name, on.platform, python, overlays=overlays)
-                _check_versions(stack, {wheel.name: wheel.version for wheel in (*wheels.cuda, *wheels.torch)}, python)
+                check_wheel_set(stack, wheels, python)
                 count += 1
     return count
 
 
-def _check_versions(stack: model.Stack, found: Mapping[str, Version], python: PythonVersion) -> None:
+def check_wheel_set(stack: model.Stack, wheels: model.WheelSet, python: PythonVersion) -> None:
+    """Raise MatrixError where a wheel set names another version than the stack's row: labels and tags say the row's."""
+    found: Mapping[str, Version] = {wheel.name: wheel.version for wheel in (*wheels.cuda, *wheels.torch)}
     suffix = f"cu{stack.cuda.major}"
     expected = {
         "torch": stack.torch,

@@ -17,17 +17,29 @@ import yaml
 
 from gpuimg.errors import MatrixError
 from gpuimg.paths import SCHEMAS
+from gpuimg.text import printable, shorten
 
+_NUMBER = '{value} is a number, so YAML drops its zeros; write it as text: "{value}"'
+_MAX_DEPTH = 12
 _MAX_BYTES = 16 * 1024 * 1024  # the largest file here has 100 kB; beyond this it is something else
 
 
 class _StrictLoader(yaml.CSafeLoader if yaml.__with_libyaml__ else yaml.SafeLoader):  # type: ignore[misc]  # either base
-    """YAML that refuses a key written twice: the second would silently win."""
+    """YAML without what a table of facts never needs and what hides mistakes: double keys, aliases, dates, own tags."""
+
+    def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
+        if self.check_event(yaml.AliasEvent):
+            mark = self.peek_event().start_mark
+            raise yaml.constructor.ConstructorError(None, None, "aliases are not used here: write the value out", mark)
+        node: yaml.Node | None = super().compose_node(parent, index)
+        return node
 
 
 def _mapping(loader: _StrictLoader, node: yaml.MappingNode) -> dict[object, object]:
     keys = [loader.construct_object(key, deep=True) for key, _ in node.value]
     for n, key in enumerate(keys):
+        if not isinstance(key, str):
+            raise yaml.constructor.ConstructorError(None, None, "a key that is no text", node.start_mark)
         if key in keys[:n]:
             raise yaml.constructor.ConstructorError(None, None, f"the key `{key}` stands twice", node.start_mark)
     values = [loader.construct_object(value, deep=True) for _, value in node.value]
@@ -47,6 +59,10 @@ def read_document(path: Path, *, schema: str) -> dict[str, Any]:
     """
     file = _display(path)
     try:
+        if not path.is_file():
+            raise MatrixError(
+                file, "", "is not a regular file" if path.exists() else "can't be read: there is no such file"
+            )
         if path.stat().st_size > _MAX_BYTES:
             raise MatrixError(file, "", f"has more than {_MAX_BYTES // 2**20} MiB: that is no matrix file")
         text = path.read_text(encoding="utf-8")
@@ -60,14 +76,36 @@ def read_document(path: Path, *, schema: str) -> dict[str, Any]:
         mark = error.problem_mark or error.context_mark
         where = f"line {mark.line + 1}" if mark else ""
         raise MatrixError(file, where, f"is not valid YAML: {error.problem}") from error
-    except (yaml.YAMLError, RecursionError) as error:
-        raise MatrixError(file, "", f"is not valid YAML: {error}") from error
+    except (yaml.YAMLError, RecursionError, ValueError, KeyError, TypeError) as error:
+        raise MatrixError(file, "", f"is not valid YAML: {shorten(printable(str(error)), 200)}") from error
+    _refuse_hostile(document, file=file, path=())
     _validate(document, schema=schema, file=file)
     return cast("dict[str, Any]", document)
 
 
 def _display(path: Path) -> str:
     return "/".join(path.parts[-2:]) if path.parent.name != "wheels" else "/".join(path.parts[-3:])
+
+
+def _refuse_hostile(value: object, *, file: str, path: tuple[str | int, ...]) -> None:
+    """No text may hold what a terminal would obey or what ends a line, and no number is anything but whole."""
+    if len(path) > _MAX_DEPTH:
+        raise MatrixError(file, _where(path[:3]), "is nested too deep")
+    match value:
+        case dict():
+            for key, item in value.items():
+                _refuse_hostile(key, file=file, path=(*path, "key"))
+                _refuse_hostile(item, file=file, path=(*path, key))
+        case list():
+            for n, item in enumerate(value):
+                _refuse_hostile(item, file=file, path=(*path, n))
+        case str():
+            if printable(value) != value:
+                raise MatrixError(file, _where(path), f"`{shorten(printable(value), 80)}` has control characters")
+        case float():
+            raise MatrixError(file, _where(path), _NUMBER.format(value=value))
+        case _:
+            pass
 
 
 @functools.cache
@@ -106,7 +144,7 @@ def _problem(error: jsonschema.ValidationError) -> str:
         missing = next(str(key) for key in schema["required"] if key not in value)
         return f"field `{missing}` is missing"
     if rule == "type" and isinstance(value, float | int) and error.validator_value == "string":
-        return f'{value} is a number, so YAML drops its zeros; write it as text: "{value}"'
+        return _NUMBER.format(value=value)
     if rule == "pattern":
-        return f"`{value}` does not look like {schema.get('description') or schema['pattern']}"
-    return error.message
+        return f"`{shorten(str(value), 80)}` does not look like {schema.get('description') or schema['pattern']}"
+    return shorten(error.message, 300)

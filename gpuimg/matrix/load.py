@@ -12,6 +12,7 @@ from gpuimg.matrix.checks import check_matrix
 from gpuimg.matrix.files import read_document
 from gpuimg.matrix.rows import build_row
 from gpuimg.paths import MATRICES
+from gpuimg.text import printable, shorten
 from gpuimg.versions import Platform, PythonVersion
 
 Row = TypeVar("Row")
@@ -25,8 +26,7 @@ def load_matrix(overlays: Sequence[Path] = ()) -> model.Matrix:
     """
     folders = (MATRICES, *overlays)
     for folder in overlays:
-        if not folder.is_dir():
-            raise MatrixError(str(folder), "", "is not a folder")
+        _refuse_useless(folder)
     matrix = model.Matrix(
         stacks=_rows(model.Stack, folders, file="torch", section="stacks", key="name"),
         compatible=_rows(model.CompatibleName, folders, file="local", section="compatible", key="name"),
@@ -52,9 +52,11 @@ def load_wheels(
         UnknownStackError: the file has no such platform or Python.
     """
     candidates = [folder / "wheels" / f"{stack}.yaml" for folder in (*reversed(overlays), MATRICES)]
-    path = next((path for path in candidates if path.is_file()), candidates[-1])
+    path = next((path for path in candidates if path.exists()), candidates[-1])
     document = read_document(path, schema="wheels")
     file = f"matrices/wheels/{path.name}"
+    if document["stack"] != stack:
+        raise MatrixError(file, "stack", f"is `{document['stack']}`: this is the file of {stack}")
     for n, entry in enumerate(document["platforms"]):
         if entry["platform"] != str(platform):
             continue
@@ -62,6 +64,10 @@ def load_wheels(
             if per_python["python"] == str(python):
                 where = f"platforms[{n}].pythons[{m}]"
                 rows = [*entry["shared"], *per_python["wheels"]]
+                names = [row["name"] for row in rows]
+                twice = next((name for name in names if names.count(name) > 1), None)
+                if twice is not None:
+                    raise MatrixError(file, f"{where}.{twice}", "stands twice")
                 return model.WheelSet(
                     cuda=_layer(rows, "cuda", file=file, where=where),
                     torch=_layer(rows, "torch", file=file, where=where),
@@ -77,6 +83,20 @@ def _layer(rows: Sequence[dict[str, Any]], layer: str, *, file: str, where: str)
     return tuple(sorted(wheels, key=lambda wheel: wheel.name))
 
 
+def _refuse_useless(folder: Path) -> None:
+    """A folder that adds nothing is a mistake in its name."""
+    known = [f"{path.stem}.yaml" for path in MATRICES.glob("*.yaml")]
+    try:
+        if not folder.is_dir():
+            raise MatrixError(shorten(printable(str(folder)), 80), "", "is not a folder")
+        if not any((folder / name).exists() for name in (*known, "wheels")):
+            raise MatrixError(
+                str(folder), "", f"holds no matrix file; those are {', '.join(sorted(known))} and wheels/"
+            )
+    except OSError as error:
+        raise MatrixError(shorten(printable(str(folder)), 80), "", f"can't be read: {error.strerror}") from error
+
+
 def _setting(folders: Sequence[Path], *, file: str, field: str) -> str:
     """A field that stands once in a file; the last folder that has it wins."""
     documents = [read_document(folder / f"{file}.yaml", schema=file) for folder in folders if _has(folder, file)]
@@ -85,7 +105,7 @@ def _setting(folders: Sequence[Path], *, file: str, field: str) -> str:
 
 def _has(folder: Path, file: str) -> bool:
     """Whether a folder has a file; our own must."""
-    return folder is MATRICES or (folder / f"{file}.yaml").is_file()
+    return folder is MATRICES or (folder / f"{file}.yaml").exists()
 
 
 def _rows(row_type: type[Row], folders: Sequence[Path], *, file: str, section: str, key: str | None) -> tuple[Row, ...]:

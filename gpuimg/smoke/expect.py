@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
-from packaging.version import Version
-
 from gpuimg.errors import SpecError
 from gpuimg.model import Check, Image, Measurement, Report, Status
+from gpuimg.naming import tag_contradictions
 from gpuimg.spec import parse_spec
-from gpuimg.versions import PythonVersion
 
 _PREFIX: Final = "io.gpuimg."
+_TORCH_REPOSITORIES: Final = ("pytorch", "torch")
 _TEXTS: Final = ("torch", "cuda", "cudnn", "nccl", "triton", "python", "torchvision", "torchaudio", "flavor")
 
 
@@ -43,32 +42,32 @@ def promised_notices(image: Image) -> tuple[str, ...]:
 def tag_check(image: Image, report: Report) -> Check | None:
     """The check that the image's own name tells the truth; None where its name says nothing of torch or CUDA.
 
-    ``pytorch/pytorch:2.6.0-cuda12.4-cudnn9-devel`` and our own tags are specs: what such a name says must be inside.
+    ``pytorch/pytorch:2.6.0-cuda12.4-cudnn9-devel`` and our own tags are specs: what such a name says must be inside. In
+    the name of an image that is neither ours nor PyTorch's, a bare number is its own version, not torch's.
     """
-    name = image.reference.partition("@")[0].rpartition("/")[2]
-    text = name.partition(":")[2].removesuffix("-arm64")
-    if not text or report.torch is None or "-compat" in text:
-        return None
-    try:
-        spec = parse_spec(text)
-    except SpecError:
+    repository, _, tag = image.reference.partition("@")[0].rpartition("/")[2].partition(":")
+    tag = tag.removesuffix("-arm64")
+    ours = f"{_PREFIX}stack" in image.labels
+    if report.torch is None or "-compat" in tag or not _is_spec(tag, bare=ours or repository in _TORCH_REPOSITORIES):
         return None
     version, _, variant = report.torch.partition("+")
-    found = {"torch": version, "CUDA": variant, "Python": report.python or ""}
-    wrong = []
-    if Version(version).release[: len(spec.torch.release)] != spec.torch.release:
-        wrong.append(f"torch {version}, not {spec.torch}")
     tells_variant = variant == "cpu" or variant.startswith("cu")  # vendors' own builds put other things there
-    if spec.cuda is not None and tells_variant and variant != spec.cuda.variant:
-        wrong.append(f"{variant}, not {spec.cuda.variant}")
-    if spec.python is not None and report.python and PythonVersion.parse(report.python) != spec.python:
-        wrong.append(f"Python {report.python}, not {spec.python}")
+    wrong = tag_contradictions(tag, torch=version, cuda=variant if tells_variant else None, python=report.python)
+    found = {"torch": version, "CUDA": variant, "Python": report.python or ""}
     return Check(
         name="stack.tag",
         group="stack",
         status=Status.FAIL if wrong else Status.PASS,
         measured={name: Measurement(value=value) for name, value in found.items() if value},
-        expected=f"what the tag `{text}` says",
+        expected=f"what the tag `{tag}` says",
         reason=f"inside is {'; '.join(wrong)}" if wrong else None,
         remedy="don't use this name: tag the image for what it holds" if wrong else None,
     )
+
+
+def _is_spec(tag: str, *, bare: bool) -> bool:
+    """Whether a tag reads as a spec; without `bare` only where it names a CUDA."""
+    try:
+        return parse_spec(tag).cuda is not None or bare
+    except SpecError:
+        return False

@@ -6,21 +6,23 @@ import contextlib
 import dataclasses
 import json
 import os
+import select
 import signal
 import subprocess
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, BinaryIO, Final
 
 from gpuimg.engine.client import Engine
-from gpuimg.engine.containers import CommandNotFoundError, RunOptions, started
-from gpuimg.errors import RequestError
+from gpuimg.engine.containers import GIB, RunOptions, started
+from gpuimg.errors import CommandNotFoundError, HostError, RequestError
 from gpuimg.model import Image, Report
 from gpuimg.smoke.expect import expectation, promised_notices, tag_check
 from gpuimg.smoke.protocol import Event, ReportBuilder
 from gpuimg.smoke.zipapp import build_guest
+from gpuimg.text import printable, shorten
 
 _FOLDER: Final = "/gpuimg-smoke"
 _GUEST: Final = f"{_FOLDER}/smoke.pyz"
@@ -34,9 +36,11 @@ _PYTHONS: Final = (
     "/usr/bin/python3",
 )
 _HAS_TORCH: Final = "import importlib.util, sys; sys.exit(7 if importlib.util.find_spec('torch') else 1)"
+_CDI_ALL: Final = "nvidia.com/gpu=all"
+_OUTPUT_BYTES: Final = 64 * 2**20
+"""More than any guest prints; what prints more is none."""
 _YES: Final = 7
 """No other program ends with this by chance, as one that ignores its arguments may with 0."""
-_GIB: Final = 2**30
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,7 +51,7 @@ class SmokeOptions:
     skip: tuple[str, ...] = ()
     gpus: str = "auto"
     """``auto`` (all, where the engine can give GPUs), ``none``, ``all``, or indexes and UUIDs."""
-    shm_bytes: int = 8 * _GIB
+    shm_bytes: int = 8 * GIB
     """Less where half of the engine's memory is less."""
     memory_bytes: int | None = None
     user: str | None = None
@@ -65,19 +69,37 @@ def smoke_image(
         HostError: the engine can't start the container, such as for want of a GPU runtime.
     """
     info = engine.info()
-    gpus = _gpus(options.gpus, info)
     run = RunOptions(
-        gpus=gpus,
+        gpus=_gpus(options.gpus, info),
         shm_bytes=min(options.shm_bytes, max(info["MemTotal"] // 2, 64 * 2**20)),
         memory_bytes=options.memory_bytes,
         user=options.user,
     )
     python = _find_python(engine, image, run)
+    try:
+        return _smoke_with(engine, image, options, python=python, run=run, on_event=on_event)
+    except HostError as error:
+        if run.gpus is None or options.gpus != "auto":
+            raise
+        # The engine knows a GPU runtime but can't give a GPU: a build host with the toolkit and no driver, say.
+        report = _smoke_with(
+            engine, image, options, python=python, run=dataclasses.replace(run, gpus=None), on_event=on_event
+        )
+        return dataclasses.replace(report, notices=(*report.notices, f"checked without a GPU: {error.message}"))
+
+
+def _smoke_with(
+    engine: Engine,
+    image: Image,
+    options: SmokeOptions,
+    *,
+    python: str,
+    run: RunOptions,
+    on_event: Callable[[Event], None] | None,
+) -> Report:
     expect = expectation(image)
-    files = {
-        _GUEST: build_guest(),
-        _CONFIG: _config(options, expect, gpus_requested=options.gpus not in {"auto", "none"}),
-    }
+    asked = options.gpus not in {"auto", "none"}
+    files = {_GUEST: build_guest(), _CONFIG: _config(options, expect, gpus_requested=asked)}
     builder = ReportBuilder(on_event=on_event)
     with started(engine, image, [python, _GUEST, "--config", _CONFIG], files=files, options=run) as container:
         for line in container.lines():
@@ -97,20 +119,39 @@ def smoke_host(python: str, options: SmokeOptions, *, on_event: Callable[[Event]
     """
     _require_torch(python)
     builder = ReportBuilder(on_event=on_event)
-    with tempfile.TemporaryDirectory(prefix="gpuimg-smoke-") as folder:
-        guest, config = Path(folder, "smoke.pyz"), Path(folder, "config.json")
-        guest.write_bytes(build_guest())
-        config.write_bytes(_config(options, None, gpus_requested=options.gpus not in {"auto", "none"}))
-        command = [python, str(guest), "--config", str(config)]
-        with _process(command, hide_gpus=options.gpus == "none") as process:
-            assert process.stdout is not None
-            for line in process.stdout:
-                builder.feed(line)
-            stderr = process.stderr.read().decode(errors="replace") if process.stderr else ""
-            code = process.wait()
-    report = builder.finish(image=None, exit_code=code, stderr=stderr[-4096:])
+    try:
+        with tempfile.TemporaryDirectory(prefix="gpuimg-smoke-") as folder:
+            guest, config, stderr = (Path(folder, name) for name in ("smoke.pyz", "config.json", "stderr"))
+            guest.write_bytes(build_guest())
+            config.write_bytes(_config(options, None, gpus_requested=options.gpus not in {"auto", "none"}))
+            command = [python, str(guest), "--config", str(config)]
+            with stderr.open("wb") as file, _process(command, stderr=file, gpus=options.gpus) as process:
+                for line in _lines(process):
+                    builder.feed(line)
+                code = process.wait()
+            tail = stderr.read_bytes()[-4096:].decode(errors="replace")
+    except OSError as error:
+        raise HostError(f"the smoke step can't run here: {error.strerror or error}") from error
+    report = builder.finish(image=None, exit_code=code, stderr=tail)
     _refuse_bad_config(report)
     return report
+
+
+def _lines(process: subprocess.Popen[bytes]) -> Iterator[bytes]:
+    """What `process` prints, until it ends: not what its orphans print after it, and no more than a guest would."""
+    assert process.stdout is not None
+    pending, total = b"", 0
+    while total < _OUTPUT_BYTES:
+        ready, _, _ = select.select([process.stdout], [], [], 1)
+        chunk = os.read(process.stdout.fileno(), 65536) if ready else b""
+        if ready and chunk:
+            total += len(chunk)
+            *lines, pending = (pending + chunk).split(b"\n")
+            yield from lines
+        elif ready or process.poll() is not None:
+            break
+    if pending:
+        yield pending
 
 
 def _config(options: SmokeOptions, expect: Mapping[str, Any] | None, *, gpus_requested: bool) -> bytes:
@@ -131,9 +172,10 @@ def _gpus(wanted: str, info: Mapping[str, Any]) -> str | None:
         return None
     if wanted != "auto":
         return wanted
+    if "nvidia" in (info.get("Runtimes") or {}):
+        return "all"
     devices = info.get("DiscoveredDevices") or ()
-    has_cdi = any(str(device.get("ID", "")).startswith("nvidia.com/gpu") for device in devices)
-    return "all" if has_cdi or "nvidia" in (info.get("Runtimes") or {}) else None
+    return _CDI_ALL if any(device.get("ID") == _CDI_ALL for device in devices if isinstance(device, dict)) else None
 
 
 def _find_python(engine: Engine, image: Image, run: RunOptions) -> str:
@@ -155,34 +197,37 @@ def _find_python(engine: Engine, image: Image, run: RunOptions) -> str:
 
 
 def _require_torch(python: str) -> None:
+    shown = shorten(printable(python), 80)
     try:
         done = subprocess.run([python, "-c", _HAS_TORCH], capture_output=True, check=False, timeout=60)
-    except FileNotFoundError as error:
-        raise RequestError(f"there is no `{python}` on this machine", hints=["name one: --python PATH"]) from error
-    except (OSError, subprocess.TimeoutExpired) as error:
-        raise RequestError(f"`{python}` can't be run: {error}") from error
+    except (OSError, subprocess.TimeoutExpired, ValueError) as error:
+        why = getattr(error, "strerror", None) or str(error)
+        raise RequestError(f"`{shown}` can't be run: {printable(why)}", hints=["name one: --python PATH"]) from error
     if done.returncode != _YES:
         raise RequestError(
-            f"`{python}` has no torch to check", hints=["name the Python that has: --python .venv/bin/python"]
+            f"`{shown}` has no torch to check", hints=["name the Python that has: --python .venv/bin/python"]
         )
 
 
 @contextlib.contextmanager
-def _process(command: Sequence[str], *, hide_gpus: bool) -> Iterator[subprocess.Popen[bytes]]:
+def _process(command: Sequence[str], *, stderr: BinaryIO, gpus: str) -> Iterator[subprocess.Popen[bytes]]:
     """A process that is ended with all that it started, whatever happens."""
-    environment = {**os.environ, **({"CUDA_VISIBLE_DEVICES": ""} if hide_gpus else {})}
-    with subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment, start_new_session=True
-    ) as process:
-        try:
-            yield process
-        finally:
-            if process.poll() is None:
-                process.send_signal(signal.SIGTERM)  # the guest ends its children and removes its files
-                with contextlib.suppress(subprocess.TimeoutExpired):
-                    process.wait(10)
-                with contextlib.suppress(ProcessLookupError):
-                    os.killpg(process.pid, signal.SIGKILL)
+    visible = {"none": {"CUDA_VISIBLE_DEVICES": ""}, "auto": {}, "all": {}}.get(gpus, {"CUDA_VISIBLE_DEVICES": gpus})
+    process = subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=stderr, env={**os.environ, **visible}, start_new_session=True
+    )
+    try:
+        yield process
+    finally:
+        if process.poll() is None:
+            process.send_signal(signal.SIGTERM)  # the guest ends its children and removes its files
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(10)
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+        if process.stdout is not None:
+            process.stdout.close()
 
 
 def _refuse_bad_config(report: Report) -> None:

@@ -167,7 +167,7 @@ def parse_line(text: str) -> Event | None:
     """What one line says, or None where it isn't the guest's. Keys that are not known here are passed over."""
     try:
         line = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     if not isinstance(line, dict) or line.get("v") != SCHEMA_VERSION:
         return None

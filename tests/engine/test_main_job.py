@@ -127,6 +127,22 @@ def test_programs_work_as_the_user_and_as_any_uid(
         assert code == 0, output
 
 
+def test_torch_compile_works_for_a_uid_without_a_name(built: Built, engine_client: docker.DockerClient) -> None:
+    """As a user of README's command has it: torch names its cache after the user, whom no file knows."""
+    code = (
+        "import torch; f = torch.compile(lambda x: (x.sin() + x.cos()).sum()); print(round(float(f(torch.zeros(8)))))"
+    )
+    exit_code, output = run_in(engine_client, built.tag, ["python", "-c", code], user="12345")
+    assert exit_code == 0, output
+    assert output.strip().endswith("8")
+
+
+def test_a_tag_that_would_lie_is_refused(base_image: str) -> None:
+    done = gpuimg("build", "2.6-cu124", "--base", base_image, "--tag", "gpuimg-test/lie:2.6-cu121")
+    assert done.returncode == 2
+    assert "would lie: inside is cu124, not cu121" in done.stderr
+
+
 def test_any_uid_may_install_but_not_replace_torch(
     built: Built, engine_client: docker.DockerClient, wheel_index_url: Callable[..., str]
 ) -> None:

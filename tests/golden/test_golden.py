@@ -27,7 +27,7 @@ CASES: Final = {
     "devel-from-apt": ("2.6-cu124-devel", Settings()),
     "devel-from-image": ("2.5-cu121-devel", Settings()),
     "standalone-python": ("2.9-cu128-py314", Settings()),
-    "arm64-behind-a-proxy": (
+    "arm64-private-index": (
         "2.15-cu132",
         Settings(
             platform=Platform.ARM64,

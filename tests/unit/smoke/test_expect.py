@@ -57,11 +57,12 @@ def test_a_substitution_is_a_notice_of_every_later_report(matrix: Matrix) -> Non
     [
         ("gpuimg:2.6.0-cu124-py311-runtime", {}, Status.PASS),
         ("pytorch/pytorch:2.6.0-cuda12.4-cudnn9-devel", {}, Status.PASS),
-        ("registry.example.com:5000/x:2.6", {}, Status.PASS),
+        ("registry.example.com:5000/torch:2.6", {}, Status.PASS),
         ("pytorch/pytorch:1.13.1-cuda11.6-cudnn8-runtime", {}, Status.FAIL),
         ("x:2.6.0-cu126", {}, Status.FAIL),
         ("x:2.6.0-cu124-py38", {}, Status.FAIL),
-        ("x:2.6.0", {"torch": "2.6.1+cu124"}, Status.FAIL),
+        ("x:2.6.0-cu124-py311", {"python": "3.11.0rc1"}, Status.PASS),
+        ("pytorch/pytorch:2.6.0", {"torch": "2.6.1+cu124"}, Status.FAIL),
         ("x:2.6-cu124", {"torch": "2.6.0+cpu"}, Status.FAIL),
     ],
 )
@@ -72,7 +73,10 @@ def test_a_name_that_is_a_spec_must_be_true(reference: str, found: dict[str, Any
     assert bool(check.reason) == (status is Status.FAIL)
 
 
-@pytest.mark.parametrize("reference", ["x:latest", "x", "gpuimg:2.6-cu121-compat", "sha256:abc", "x@sha256:abc"])
+@pytest.mark.parametrize(
+    "reference",
+    ["x:latest", "x", "gpuimg:2.6-cu121-compat", "x@sha256:abc", "nvcr.io/nvidia/cuda-torch:24.05-py3", "app:1.2"],
+)
 def test_a_name_that_says_nothing_is_no_check(reference: str) -> None:
     assert tag_check(image(reference), report()) is None
 

@@ -1,0 +1,101 @@
+"""Templates → text: the filters that keep values in their place, and errors that name template and line."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import traceback
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Final
+
+import jinja2
+
+from gpuimg.errors import RequestError
+from gpuimg.paths import TEMPLATES
+from gpuimg.text import printable, shorten
+
+_WORD: Final = re.compile(r"[A-Za-z0-9/][A-Za-z0-9/._+:@*-]*")
+
+
+def template_environment(template_dirs: Sequence[Path]) -> jinja2.Environment:
+    """Give the environment in which templates of `template_dirs` take the place of gpuimg's by name."""
+    for folder in template_dirs:
+        if not folder.is_dir() or not any(folder.rglob("*.j2")):
+            raise RequestError(f"{shorten(printable(str(folder)), 80)} is not a folder with templates (*.j2)")
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader([*map(str, template_dirs), str(TEMPLATES)]),
+        undefined=jinja2.StrictUndefined,
+        autoescape=False,  # a Dockerfile is no HTML: `quoted` is its escape
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    environment.filters["quoted"] = quoted
+    environment.filters["word"] = word
+    return environment
+
+
+def render_template(environment: jinja2.Environment, name: str, values: Mapping[str, object]) -> str:
+    """Give the text of a template. Raises RequestError, with template and line, for a fault in it."""
+    with _template_errors():
+        text = environment.get_template(name).render(values)
+    if not text.strip():
+        raise RequestError(f"{name} renders to nothing")
+    return text
+
+
+@contextlib.contextmanager
+def _template_errors() -> Iterator[None]:
+    """A fault in a template is one of whoever wrote it: name the template and the line."""
+    try:
+        yield
+    except jinja2.TemplateNotFound as error:
+        raise RequestError(f"there is no template `{printable(str(error.name or error))}`") from error
+    except jinja2.TemplateSyntaxError as error:
+        raise RequestError(
+            f"{error.name or 'a template'}, line {error.lineno}: {printable(error.message or '')}"
+        ) from error
+    except (
+        jinja2.TemplateError,
+        ArithmeticError,
+        LookupError,
+        OSError,
+        RecursionError,
+        TypeError,
+        ValueError,
+    ) as error:
+        where = _template_line(error)
+        raise RequestError(
+            f"{where}: {shorten(printable(str(error)), 200)}", hints=["look at your --template-dir"]
+        ) from error
+
+
+def _template_line(error: BaseException) -> str:
+    """The innermost template and line that an error came through."""
+    frames = traceback.extract_tb(error.__traceback__)
+    found = [f"{Path(frame.filename).name}, line {frame.lineno}" for frame in frames if frame.filename.endswith(".j2")]
+    return found[-1] if found else "a template"
+
+
+def quoted(value: str) -> str:
+    r"""`value` as a double-quoted word of a Dockerfile instruction: it can end neither the word nor the line.
+
+    >>> print(quoted('a "b" $c'))
+    "a \"b\" \$c"
+
+    Raises RequestError for what no quotes can hold.
+    """
+    if printable(value) != value:
+        raise RequestError(f"`{shorten(printable(value), 80)}` has control characters: it can't stand in a Dockerfile")
+    return '"' + value.replace("\\", "\\\\").replace('"', '\\"').replace("$", "\\$") + '"'
+
+
+def word(value: str) -> str:
+    """`value` if it is one plain shell word wherever it stands: a package, a path with ``*``, an image.
+
+    Raises RequestError for anything else. The matrix's schemas say the same; this is the second wall.
+    """
+    if not _WORD.fullmatch(value):
+        raise RequestError(f"`{shorten(printable(value), 80)}` can't stand as a word in a Dockerfile")
+    return value

@@ -46,6 +46,12 @@ def overlay(tmp_path: Path) -> Callable[..., Path]:
         ("fields: [torchaudio]", "fields: [torchvision]", "stacks.2.1.2-cu121.torchaudio", "has no source"),
         ("schema: 1", "schema: 2", "schema", "1"),
         ("stacks:", "stacks: [", "line", "is not valid YAML"),
+        ("index: pypi", "index: !!bool x", "", "is not valid YAML"),
+        ("index: pypi", '"index\\n": pypi', "", "has control characters"),
+        ("index: pypi", 'index: "pypi\\nRUN id"', "stacks[0].index", "has control characters"),
+        ("index: pypi", "index: [[[[[[[[[[[[[1]]]]]]]]]]]]]", "", "is nested too deep"),
+        ("index: pypi", "? [a, b]\n  : c", "line", "a key that is no text"),
+        ("index: pypi", "index: &x pypi\n  cuddn: *x", "line", "aliases are not used here"),
         ("  index: pypi\n", "  index: pypi\n  index: pytorch\n", "line", "the key `index` stands twice"),
     ],
 )
@@ -107,6 +113,32 @@ def test_a_wheel_set_must_say_what_the_row_says(tmp_path: Path, matrix: Matrix) 
     (folder / "2.6.0-cu124.yaml").write_text(text.replace("9.1.0.70", "9.9.9.9"), encoding="utf-8")
     with pytest.raises(MatrixError, match=r"has nvidia-cudnn-cu12 9\.9\.9\.9, the row in torch\.yaml says 9\.1\.0\.70"):
         check_wheels(matrix, overlays=[tmp_path])
+
+
+def test_the_wheel_file_of_another_stack_is_refused(tmp_path: Path) -> None:
+    """Its image would hold one torch, and its labels and tags another."""
+    folder = tmp_path / "wheels"
+    folder.mkdir()
+    other = (MATRICES / "wheels" / "2.5.1-cu124.yaml").read_text(encoding="utf-8")
+    (folder / "2.6.0-cu124.yaml").write_text(other, encoding="utf-8")
+    with pytest.raises(MatrixError, match=r"this is the file of 2\.6\.0-cu124"):
+        load_wheels("2.6.0-cu124", Platform.AMD64, PythonVersion(3, 11), overlays=[tmp_path])
+
+
+def test_values_that_would_be_shell_words_or_instructions_do_not_load(overlay: Callable[..., Path]) -> None:
+    trim = (MATRICES / "trim.yaml").read_text(encoding="utf-8")
+    for path in ("x;id", "$(id)", "x && id", "../../etc", "x|y", "x\\n"):
+        with pytest.raises(MatrixError):
+            load_matrix([overlay(trim=trim.replace("torch/lib/libtorch_cpu.so", path, 1))])
+    flavors = (MATRICES / "flavors.yaml").read_text(encoding="utf-8")
+    for package in ("gcc; id", "gcc-", '"gcc\\n"', "-y", "g cc"):
+        with pytest.raises(MatrixError):
+            load_matrix([overlay(flavors=flavors.replace("  - gcc\n", f"  - {package}\n", 1))])
+
+
+def test_a_folder_that_adds_nothing_is_a_mistake(tmp_path: Path) -> None:
+    with pytest.raises(MatrixError, match="holds no matrix file"):
+        load_matrix([tmp_path])
 
 
 def test_a_wheel_without_hash_that_pypi_has_is_refused(tmp_path: Path) -> None:

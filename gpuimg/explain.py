@@ -11,7 +11,8 @@ from gpuimg.errors import UnknownStackError
 from gpuimg.model import Matrix, Resolution, Source, Spec, Stack
 from gpuimg.resolve import python_range, resolve
 
-_WIDTH: Final = 100
+WIDTH: Final = 100
+"""Columns of the text where no terminal is narrower."""
 _LABEL: Final = 14
 
 
@@ -23,20 +24,20 @@ class Story:
     error: UnknownStackError | None = None
 
 
-def explain(spec: Spec, matrix: Matrix) -> Story:
-    """Tell how `spec` resolves, step by step, or why it can't and what comes nearest."""
+def explain(spec: Spec, matrix: Matrix, *, width: int = WIDTH) -> Story:
+    """Tell in `width` columns how `spec` resolves, step by step, or why it can't and what comes nearest."""
     try:
         resolution = resolve(spec, matrix)
     except UnknownStackError as error:
         stacks = [stack for stack in matrix.stacks if stack.name in error.nearest]
-        nearest = "\n".join(describe(stack, matrix) for stack in stacks)
+        nearest = "\n".join(describe(stack, matrix, width=width) for stack in stacks)
         return Story(text=f"{spec.text} can't be had. What comes nearest:\n\n{nearest}" if stacks else "", error=error)
-    lines = [f"{spec.text} is {resolution.stack.name}", "", *_steps(resolution, matrix), "", ""]
-    return Story(text="\n".join(lines) + describe(resolution.stack, matrix))
+    lines = [f"{spec.text} is {resolution.stack.name}", "", *_entries(_steps(resolution, matrix), width), "", ""]
+    return Story(text="\n".join(lines) + describe(resolution.stack, matrix, width=width))
 
 
-def describe(stack: Stack, matrix: Matrix) -> str:
-    """All facts of `stack`, each with its source."""
+def describe(stack: Stack, matrix: Matrix, *, width: int = WIDTH) -> str:
+    """All facts of `stack` in `width` columns, each with its source."""
     cuda = next(row for row in matrix.cudas if row.version == stack.cuda)
     facts: list[tuple[str, str, str, Sequence[Source]]] = [
         ("torch", stack.local_version, "torch", stack.sources),
@@ -61,45 +62,43 @@ def describe(stack: Stack, matrix: Matrix) -> str:
         facts.append(
             ("", f"{cuda.toolkit_driver} or newer for PTX of CUDA {cuda.version}", "toolkit_driver", cuda.sources)
         )
-    return "".join([f"{stack.name}\n", *_table(facts)])
+    return "".join([f"{stack.name}\n", *_table(facts, width)])
 
 
-def _steps(resolution: Resolution, matrix: Matrix) -> Iterable[str]:
+def _steps(resolution: Resolution, matrix: Matrix) -> Iterable[tuple[str, str]]:
     spec, stack, substitution = resolution.spec, resolution.stack, resolution.substitution
     siblings = sorted((other.cuda for other in matrix.stacks if other.torch == stack.torch), reverse=True)
     variants = ", ".join(cuda.variant for cuda in siblings)
     if len(spec.torch.release) < 3:
-        yield from _entry("torch", f"{spec.torch} → {stack.torch}, its newest patch release in the matrix")
+        yield ("torch", f"{spec.torch} → {stack.torch}, its newest patch release in the matrix")
     if spec.cuda is None:
-        yield from _entry("CUDA", f"not named → {stack.cuda}, the newest that torch {stack.torch} has ({variants})")
+        yield ("CUDA", f"not named → {stack.cuda}, the newest that torch {stack.torch} has ({variants})")
     elif substitution is None:
-        yield from _entry(
-            "CUDA", f"{spec.cuda} → {stack.cuda.variant}, an official build (torch {stack.torch} has {variants})"
-        )
+        yield ("CUDA", f"{spec.cuda} → {stack.cuda.variant}, an official build (torch {stack.torch} has {variants})")
     else:
-        yield from _entry("CUDA", f"{spec.cuda} → never published for torch {stack.torch}, which has {variants}")
-        yield from _entry("instead", f"{stack.name}. {substitution.reason}")
-        yield from _entry("limits", substitution.limits)
+        yield ("CUDA", f"{spec.cuda} → never published for torch {stack.torch}, which has {variants}")
+        yield ("instead", f"{stack.name}. {substitution.reason}")
+        yield ("limits", substitution.limits)
         for source in substitution.sources:
-            yield from _entry(
-                "source", f"{source.source} ({source.confidence})" + (f": {source.note}" if source.note else "")
-            )
-        yield from _entry("tag", f"gpuimg:{substitution.tag} and the tags of {stack.name}")
+            yield ("source", f"{source.source} ({source.confidence})" + (f": {source.note}" if source.note else ""))
+        yield ("tag", f"gpuimg:{substitution.tag} and the tags of {stack.name}")
 
 
-def _entry(label: str, text: str) -> Iterable[str]:
-    head = f"  {label:<{_LABEL}}"
-    yield from textwrap.wrap(
-        text,
-        _WIDTH,
-        initial_indent=head,
-        subsequent_indent=" " * len(head),
-        break_long_words=False,
-        break_on_hyphens=False,
-    )
+def _entries(entries: Iterable[tuple[str, str]], width: int) -> Iterable[str]:
+    """Lines of a label and a text that wraps beside it."""
+    for label, text in entries:
+        head = f"  {label:<{_LABEL}}"
+        yield from textwrap.wrap(
+            text,
+            max(width, 2 * len(head)),
+            initial_indent=head,
+            subsequent_indent=" " * len(head),
+            break_long_words=False,
+            break_on_hyphens=False,
+        )
 
 
-def _table(facts: Iterable[tuple[str, str, str, Sequence[Source]]]) -> Iterable[str]:
+def _table(facts: Iterable[tuple[str, str, str, Sequence[Source]]], width: int) -> Iterable[str]:
     """Facts, each with the number of its source; then the sources by number."""
     numbers: dict[Source, int] = {}
     rows = []
@@ -107,10 +106,17 @@ def _table(facts: Iterable[tuple[str, str, str, Sequence[Source]]]) -> Iterable[
         cited = [source for source in sources if field in source.fields]
         marks = "".join(f"[{numbers.setdefault(source, len(numbers) + 1)}]" for source in cited)
         rows.append((label, value, marks))
-    width = min(max(len(value) for _, value, _ in rows), 64)
-    for label, value, marks in rows:
-        yield f"  {label:<{_LABEL}}{value:<{width}}  {marks}".rstrip() + "\n"
+    room = max(len(value) for _, value, _ in rows)
+    fits = room + _LABEL + 2 + len(" [99]") <= width
+    if fits:
+        yield from (f"  {label:<{_LABEL}}{value:<{room}}  {marks}".rstrip() + "\n" for label, value, marks in rows)
+    else:
+        yield from (
+            f"{line}\n" for line in _entries(((label, f"{value} {marks}") for label, value, marks in rows), width)
+        )
     yield "\n"
-    for source, number in numbers.items():
-        note = f"; {source.note}" if source.note else ""
-        yield "".join(f"{line}\n" for line in _entry(f"[{number}]", f"{source.confidence}: {source.source}{note}"))
+    notes = (
+        (f"[{number}]", f"{source.confidence}: {source.source}" + (f"; {source.note}" if source.note else ""))
+        for source, number in numbers.items()
+    )
+    yield from (f"{line}\n" for line in _entries(notes, width))

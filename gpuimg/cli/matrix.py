@@ -54,7 +54,7 @@ def show(
     console.data(
         json.dumps(stack_as_json(stack, matrix), indent=2)
         if as_json
-        else printable(describe(stack, matrix), multiline=True)
+        else printable(describe(stack, matrix, width=options.text_width(console)), multiline=True)
     )
 
 

@@ -96,6 +96,13 @@ def plan_settings(
     )
 
 
+def text_width(console: Console) -> int:
+    """Columns for a text on stdout: those of a terminal, but no more than are good to read."""
+    from gpuimg.explain import WIDTH
+
+    return min(console.out.width, WIDTH) if console.out.tty else WIDTH
+
+
 def trusted_bundle(named: Path | None) -> Path | None:
     """The CA bundle that builds get: the named one, else the one that this host's own programs use."""
     if named is not None:

@@ -24,7 +24,7 @@ def why(
     from gpuimg.spec import parse_spec
 
     console = Console()
-    story = explain(parse_spec(spec), load_matrix(tuple(matrix_dir or ())))
+    story = explain(parse_spec(spec), load_matrix(tuple(matrix_dir or ())), width=options.text_width(console))
     console.data(printable(story.text, multiline=True))
     if story.error is not None:
         raise story.error

@@ -20,10 +20,15 @@ def gpuimg(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
 
 
 def run_in(
-    client: docker.DockerClient, image: str, command: Sequence[str], *, user: str | None = None
+    client: docker.DockerClient,
+    image: str,
+    command: Sequence[str],
+    *,
+    user: str | None = None,
+    network: str | None = None,
 ) -> tuple[int, str]:
     """Exit code and output of `command` in a container of `image`, which is removed."""
-    container = client.containers.create(image, list(command), user=user)
+    container = client.containers.create(image, list(command), user=user, network_mode=network)
     try:
         container.start()
         code = container.wait(timeout=_LIMIT_S)["StatusCode"]

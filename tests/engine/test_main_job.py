@@ -144,15 +144,19 @@ def test_a_tag_that_would_lie_is_refused(base_image: str) -> None:
 
 
 def test_any_uid_may_install_but_not_replace_torch(
-    built: Built, engine_client: docker.DockerClient, wheel_index_url: Callable[..., str]
+    built: Built, engine_client: docker.DockerClient, wheel_index_url: Callable[..., str], build_network: str | None
 ) -> None:
     index = wheel_index_url(STACK, python=PythonVersion(3, 11))
     host = index.split("/")[2].partition(":")[0]
     pip = f"pip install --no-cache-dir --index-url {index} --trusted-host {host}"
+
+    def run(script: str, user: str | None = None) -> tuple[int, str]:
+        return run_in(engine_client, built.tag, ["sh", "-c", script], user=user, network=build_network)
+
     for user in ("1000:0", "12345"):
-        code, output = run_in(engine_client, built.tag, ["sh", "-c", f"{pip} six && touch $HOME/x /tmp/y"], user=user)
+        code, output = run(f"{pip} six && touch $HOME/x /tmp/y", user)
         assert code == 0, output
-    code, output = run_in(engine_client, built.tag, ["sh", "-c", f"{pip} torch==2.5.1"])
+    code, output = run(f"{pip} torch==2.5.1")
     assert code != 0
     assert "constraint" in output
 

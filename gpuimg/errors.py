@@ -12,6 +12,7 @@
     │   ├── ImageNotFoundError   3
     │   ├── CommandNotFoundError 3
     │   └── DiskFullError        3
+    ├── UpstreamError            3   a package index doesn't answer, or its answer doesn't hold
     └── BuildError               4   the engine ran the build and it failed: step and last lines
 """
 
@@ -79,6 +80,21 @@ class CommandNotFoundError(HostError):
 
 class DiskFullError(HostError):
     """The engine ran out of disk."""
+
+
+class UpstreamError(GpuimgError):
+    """A package index doesn't answer (`unreachable`), or its answer doesn't hold: `index` and `subject` say which."""
+
+    exit_code = 3
+
+    def __init__(
+        self, index: str, subject: str, problem: str, *, unreachable: bool = False, hints: Sequence[str] = ()
+    ) -> None:
+        super().__init__(f"{index}: {subject}: {problem}" if subject else f"{index}: {problem}", hints=hints)
+        self.index = index
+        self.subject = subject
+        self.problem = problem
+        self.unreachable = unreachable
 
 
 class BuildError(GpuimgError):

@@ -51,28 +51,29 @@ class CudaVersion:
 
 @dataclass(frozen=True, slots=True, order=True)
 class PythonVersion:
-    """A CPython minor release.
+    """A CPython minor release; ``3.13t`` is its build without the global interpreter lock.
 
-    >>> PythonVersion.parse("3.9") < PythonVersion.parse("py311")
+    >>> PythonVersion.parse("3.9") < PythonVersion.parse("py311") < PythonVersion.parse("3.13t")
     True
     """
 
     major: int
     minor: int
+    free_threaded: bool = False
 
     @classmethod
     def parse(cls, text: str) -> PythonVersion:
-        """Read ``3.11``, ``3.11.2`` (the patch is dropped), ``py311`` or ``cp311``. Raises ValueError."""
-        match = _parse(r"(?:py|cp)?(3)\.?(\d{1,2})(?:\.\d+)?", text, "a Python version such as 3.11")
-        return cls(int(match[1]), int(match[2]))
+        """Read ``3.11``, ``3.11.2`` (the patch is dropped), ``py311``, ``cp311`` or ``3.13t``. Raises ValueError."""
+        match = _parse(r"(?:py|cp)?(3)\.?(\d{1,2})(?:\.\d+)?(t?)", text, "a Python version such as 3.11 or 3.13t")
+        return cls(int(match[1]), int(match[2]), bool(match[3]))
 
     @property
     def tag(self) -> str:
-        """As in an image tag: ``py311``."""
-        return f"py{self.major}{self.minor}"
+        """As in an image tag: ``py311``, ``py313t``."""
+        return f"py{self.major}{self.minor}{'t' if self.free_threaded else ''}"
 
     def __str__(self) -> str:
-        return f"{self.major}.{self.minor}"
+        return f"{self.major}.{self.minor}{'t' if self.free_threaded else ''}"
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -88,7 +89,7 @@ class DriverVersion:
     @classmethod
     def parse(cls, text: str) -> DriverVersion:
         """Read ``525.60.13`` or ``580``. Raises ValueError."""
-        match = _parse(r"\d{3}(?:\.\d+){0,2}", text, "a driver version such as 525.60.13")
+        match = _parse(r"[1-9]\d{2}(?:\.\d+){0,2}", text, "a driver version such as 525.60.13")
         return cls(tuple(int(part) for part in match[0].split(".")))
 
     def __str__(self) -> str:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from gpuimg.facts import Matrix
 from gpuimg.matrix import load_matrix
-from gpuimg.model import Matrix
 
 
 @pytest.fixture(scope="session")

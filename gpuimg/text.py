@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import difflib
 import re
-import textwrap
 import unicodedata
 from collections.abc import Sequence
 
-_ESCAPE_SEQUENCE = re.compile(
+_ESCAPE_SEQUENCE = (  # compiled when first used: few commands read logs
     r"(?:\x1b\[|\x9b)[0-?]*[ -/]*[@-~]"  # CSI: colours, cursor
     r"|(?:\x1b[\]PX^_]|[\x9d\x90\x98\x9e\x9f])[^\x07\x1b\x9c\n]*(?:\x07|\x1b\\|\x9c)"  # OSC, DCS …: titles, links
     r"|\x1b[ -/]*[0-~]"  # the two-character ones
@@ -48,7 +46,7 @@ def log_line(text: str) -> str:
     >>> log_line("\x1b[32m 10%\r 99%\x1b[0m\r")
     ' 99%'
     """
-    text = _ESCAPE_SEQUENCE.sub("", text.rstrip("\r\n"))
+    text = re.sub(_ESCAPE_SEQUENCE, "", text.rstrip("\r\n"))
     states = [state for state in text.split("\r") if state.strip()]
     return printable(states[-1].expandtabs(4).rstrip() if states else "")
 
@@ -87,6 +85,8 @@ def wrap(text: str, width: int) -> list[str]:
     if cell_width(text) <= width:
         return [text]
     if text.isascii():
+        import textwrap
+
         return textwrap.wrap(text, width, break_on_hyphens=False) or [""]
     lines: list[str] = []
     line = ""
@@ -106,6 +106,8 @@ def wrap(text: str, width: int) -> list[str]:
 
 def did_you_mean(wanted: str, known: Sequence[str]) -> list[str]:
     """A hint with the nearest of `known`, if one is near."""
+    import difflib
+
     nearest = difflib.get_close_matches(wanted, known, n=1)
     return [f"did you mean `{nearest[0]}`?"] if nearest else []
 

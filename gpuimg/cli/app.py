@@ -1,41 +1,70 @@
-"""The command ``gpuimg``: one file a command, registered here; every error ends here, with its exit code."""
+"""The command ``gpuimg``: one file a command, listed here; every error ends here, with its exit code."""
 
 from __future__ import annotations
 
-import platform
+import importlib
 import signal
 import sys
-import traceback
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
+import typer.main
+from typer.core import TyperGroup
 
 import gpuimg
-from gpuimg.cli import build, matrix, render, verify, why
-from gpuimg.cli.console import Console
 from gpuimg.errors import GpuimgError, RequestError
 
+if TYPE_CHECKING:
+    from gpuimg.cli.console import Console
+
 INTERRUPTED = 130
+COMMANDS: Final = {
+    "build": "Build images, check each from inside, and tag it.",
+    "render": "Write the Dockerfile, or a whole build context.",
+    "verify": "Check images, ours or not, from inside.",
+    "wheel": "Compile the torch wheel of a stack that nobody published.",
+    "why": "Tell how a request resolves, or why it can't.",
+    "matrix": "Look at the matrix of stacks and check it.",
+}
+"""What each does, as its own help says first. It is the module of that name, imported when it is called."""
 _UsageError: Any = typer.BadParameter.__base__
 """click's UsageError: older Typers import click, newer ones carry it under another name."""
 
+
+class _Commands(TyperGroup):
+    """Commands that are known by name until one is called."""
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> tuple[Any, Any, list[str]]:
+        name, _, rest = super().resolve_command(ctx, args)
+        return name, _load(name) if name else None, rest
+
+
+def _load(name: str) -> Any:
+    """The command itself: the function of that name in its module, or the module's own group of commands."""
+    module = importlib.import_module(f"gpuimg.cli.{name}")
+    holder = typer.Typer(rich_markup_mode=None)
+    if hasattr(module, "app"):
+        holder.add_typer(module.app, name=name)
+    else:
+        holder.command(name)(getattr(module, name))
+    return typer.main.get_group(holder).commands[name]
+
+
 app = typer.Typer(
     name="gpuimg",
+    cls=_Commands,
     help="Build GPU training images from a matrix of PyTorch, CUDA, cuDNN, NCCL and Python that is known to hold.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-app.command("build")(build.build)
-app.command("render")(render.render)
-app.command("verify")(verify.verify)
-app.command("why")(why.why)
-app.add_typer(matrix.app, name="matrix")
+for _name, _help in COMMANDS.items():
+    app.command(_name, help=_help)(lambda: None)
 
 
 def _show_version(wanted: bool) -> None:
     if wanted:
-        Console().data(f"gpuimg {gpuimg.__version__}")
+        _console().data(f"gpuimg {gpuimg.__version__}")
         raise typer.Exit
 
 
@@ -62,23 +91,28 @@ def _terminate(number: int, _: object) -> None:
 
 def run(arguments: list[str]) -> int:
     """Give the exit code of ``gpuimg ARGUMENTS``; what went wrong has been said on stderr."""
-    console = Console()
     try:
         code = int(app(arguments, prog_name="gpuimg", standalone_mode=False) or 0)
     except GpuimgError as error:
-        console.error(error)
+        _console().error(error)
         return error.exit_code
     except _UsageError as error:
-        console.error(_usage_error(error))
+        _console().error(_usage_error(error))
         return RequestError.exit_code
     except (KeyboardInterrupt, typer.Abort):
         code = INTERRUPTED
     except Exception:  # noqa: BLE001 - a bug: the one place that may see any exception
-        console.error(_bug_report(arguments))
+        _console().error(_bug_report(arguments))
         return GpuimgError.exit_code
     if code == INTERRUPTED:  # newer Typers say Ctrl-C by the code alone
-        console.warning("interrupted: what was running has been stopped and cleaned up")
+        _console().warning("interrupted: what was running has been stopped and cleaned up")
     return code
+
+
+def _console() -> Console:
+    from gpuimg.cli.console import Console
+
+    return Console()
 
 
 def _usage_error(error: Any) -> GpuimgError:
@@ -87,6 +121,9 @@ def _usage_error(error: Any) -> GpuimgError:
 
 
 def _bug_report(arguments: list[str]) -> GpuimgError:
+    import platform
+    import traceback
+
     lines = [
         "this is a bug in gpuimg; please report it with these lines:",
         f"gpuimg {gpuimg.__version__}, Python {platform.python_version()}, {platform.platform()}",

@@ -15,7 +15,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TextIO
 
-from gpuimg.cli.table import plain_table, terminal_table
 from gpuimg.errors import BuildError, GpuimgError, RequestError
 from gpuimg.text import printable, shorten, styled, wrap
 
@@ -108,6 +107,8 @@ class Console:
     def table(self, headers: Sequence[str], rows: Sequence[Sequence[str]], *, elastic: str | None = None) -> None:
         """A table to stdout. On a TTY it never is wider than the terminal: the column `elastic` (the last, unless
         named) gives way first. Elsewhere it is plain columns for grep and awk, nothing left out."""
+        from gpuimg.cli.table import plain_table, terminal_table
+
         safe = [[printable(cell) for cell in row] for row in rows]
         if not self.out.tty:
             self.data(plain_table(headers, safe))

@@ -1,0 +1,1 @@
+"""Re-derives the matrix from what published wheels say of themselves."""

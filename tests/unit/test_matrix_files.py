@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import copy
 import dataclasses
-import importlib.util
 import json
-import sys
 from collections.abc import Iterator, Mapping
 from functools import cache
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import jsonschema
@@ -20,11 +17,13 @@ from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 from packaging.version import Version
 
-from gpuimg import model
+from gpuimg import facts
 from gpuimg.paths import MATRICES, SCHEMAS
+from gpuimg.update.derive import dump_stacks
+from gpuimg.update.sets import ROOTS, dump_sets
 from gpuimg.versions import ComputeCapability, CudaVersion, DriverVersion, PythonVersion
 
-SINGLE_FILES = ("allocator", "bases", "cuda", "flavors", "local", "torch", "trim")
+SINGLE_FILES = ("allocator", "bases", "builds", "cuda", "extras", "flavors", "gpus", "local", "torch", "trim")
 WHEEL_FILES = sorted((MATRICES / "wheels").glob("*.yaml"))
 LAYERS = ("cuda", "torch", "toolkit")
 
@@ -45,19 +44,6 @@ BASES: dict[str, Any] = read(MATRICES / "bases.yaml")
 CUDAS: list[dict[str, Any]] = read(MATRICES / "cuda.yaml")["cudas"]
 
 by_stack = pytest.mark.parametrize("stack", STACKS, ids=lambda stack: str(stack["name"]))
-
-
-@pytest.fixture(scope="module")
-def derive_wheels() -> ModuleType:
-    """``scripts/derive_wheels.py``, which owns the format of the derived files."""
-    path = Path(__file__).parents[2] / "scripts" / "derive_wheels.py"
-    spec = importlib.util.spec_from_file_location("derive_wheels", path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module  # dataclasses look their module up
-    spec.loader.exec_module(module)
-    return module
 
 
 def wheel_sets(stack: Mapping[str, Any]) -> Iterator[tuple[str, str, dict[str, dict[str, Any]]]]:
@@ -85,12 +71,13 @@ def leaves(value: object) -> Iterator[object]:
 def sourced_rows() -> Iterator[tuple[str, str, type[Any] | None, dict[str, Any]]]:
     """File, list, dataclass and row of everything that must name its sources."""
     lists: dict[str, dict[str, type[Any] | None]] = {
-        "torch": {"stacks": model.Stack},
-        "cuda": {"cudas": model.Cuda},
-        "bases": {"bases": model.Base, "toolkits": model.Toolkit},
-        "allocator": {"settings": model.AllocatorSetting},
-        "trim": {"rules": model.TrimRule},
-        "local": {"compatible": model.CompatibleName, "constraints": None, "index_only_pins": None},
+        "torch": {"stacks": facts.Stack},
+        "cuda": {"cudas": facts.Cuda},
+        "bases": {"bases": facts.Base, "toolkits": facts.Toolkit},
+        "allocator": {"settings": facts.AllocatorSetting},
+        "trim": {"rules": facts.TrimRule},
+        "gpus": {"chips": facts.Chip, "gpus": facts.Gpu},
+        "local": {"compatible": facts.CompatibleName, "source_builds": facts.SourceBuild, "constraints": None},
     }
     for file, keys in lists.items():
         document = read(MATRICES / f"{file}.yaml")
@@ -102,7 +89,7 @@ def sourced_rows() -> Iterator[tuple[str, str, type[Any] | None, dict[str, Any]]
 # --- form ------------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", [*SINGLE_FILES, "wheels"])
+@pytest.mark.parametrize("name", [*SINGLE_FILES, "upstream", "wheels"])
 def test_schema_is_valid_and_closed(name: str) -> None:
     """Every object of every schema refuses keys that it doesn't know: a typo is an error."""
     schema = read_schema(name)
@@ -145,17 +132,21 @@ def test_no_value_is_a_float(path: Path) -> None:
 @pytest.mark.parametrize(
     ("schema", "row", "row_type", "apart"),
     [
-        ("torch", "row", model.Stack, set()),
-        ("torch", "stack_platform", model.StackPlatform, set()),
-        ("torch", "source", model.Source, set()),
-        ("local", "compatible", model.CompatibleName, set()),
-        ("cuda", "row", model.Cuda, set()),
-        ("bases", "base", model.Base, set()),
-        ("bases", "toolkit", model.Toolkit, set()),
-        ("flavors", "row", model.Flavor, set()),
-        ("allocator", "row", model.AllocatorSetting, set()),
-        ("trim", "row", model.TrimRule, set()),
-        ("wheels", "wheel", model.Wheel, {"layer"}),
+        ("torch", "row", facts.Stack, set()),
+        ("torch", "stack_platform", facts.StackPlatform, set()),
+        ("torch", "source", facts.Source, set()),
+        ("local", "compatible", facts.CompatibleName, set()),
+        ("torch", "left_out", facts.LeftOut, set()),
+        ("local", "source_build", facts.SourceBuild, set()),
+        ("cuda", "row", facts.Cuda, set()),
+        ("gpus", "chip", facts.Chip, set()),
+        ("gpus", "gpu", facts.Gpu, set()),
+        ("bases", "base", facts.Base, set()),
+        ("bases", "toolkit", facts.Toolkit, set()),
+        ("flavors", "row", facts.Flavor, set()),
+        ("allocator", "row", facts.AllocatorSetting, set()),
+        ("trim", "row", facts.TrimRule, set()),
+        ("wheels", "wheel", facts.Wheel, {"layer"}),
     ],
 )
 def test_schema_has_the_fields_of_the_dataclass(schema: str, row: str, row_type: type[Any], apart: set[str]) -> None:
@@ -163,13 +154,12 @@ def test_schema_has_the_fields_of_the_dataclass(schema: str, row: str, row_type:
     assert set(read_schema(schema)["$defs"][row]["properties"]) == fields | apart
 
 
-def test_derived_files_are_canonical(derive_wheels: ModuleType) -> None:
+def test_derived_files_are_canonical() -> None:
     """Byte for byte what the dumper writes, so that a re-derived file differs only in what changed."""
     for path in WHEEL_FILES:
-        assert path.read_text(encoding="utf-8") == derive_wheels.dump_wheels(read(path)), path.name
-    text = (MATRICES / "torch.yaml").read_text(encoding="utf-8")
-    header = text[: text.index("schema:")]
-    assert text == derive_wheels.dump(yaml.safe_load(text), header=header)
+        assert path.read_text(encoding="utf-8") == dump_sets(read(path)), path.name
+    path = MATRICES / "torch.yaml"
+    assert path.read_text(encoding="utf-8") == dump_stacks(read(path))
 
 
 # --- sources ---------------------------------------------------------------------------------------------------------
@@ -181,11 +171,14 @@ def test_every_fact_has_a_source() -> None:
     for file, key, _, row in sourced_rows():
         facts = row.keys() - labels
         if file == "torch":
-            facts |= {fact for platform in row["platforms"] for fact in platform} - {"platform"}
+            facts |= {fact for platform in row["platforms"] for fact in platform} - {"platform", "left_out"}
+            facts -= {"last_seen"}
         if file == "cuda":
             facts -= {"version"}
-        if key in {"toolkits", "settings", "constraints", "index_only_pins"}:
+        if key in {"toolkits", "settings", "constraints"}:
             facts -= {"cuda", "torch", "stack", "reason"}
+        if key == "chips":
+            facts -= {"compute_capability"}
         if key == "toolkits":
             facts = {fact for fact in facts if row[fact] not in (None, [])}
         covered = {field for source in row["sources"] for field in source["fields"]}
@@ -193,7 +186,7 @@ def test_every_fact_has_a_source() -> None:
 
 
 def test_sources_name_fields_that_exist() -> None:
-    platform_fields = {field.name for field in dataclasses.fields(model.StackPlatform)}
+    platform_fields = {field.name for field in dataclasses.fields(facts.StackPlatform)}
     for file, _, row_type, row in sourced_rows():
         known = {field.name for field in dataclasses.fields(row_type)} if row_type else set(row)
         known |= platform_fields if file == "torch" else set()
@@ -214,16 +207,21 @@ def test_stacks_are_ordered_and_named_after_their_versions() -> None:
 def test_platform_lists_are_in_order(stack: dict[str, Any]) -> None:
     for platform in stack["platforms"]:
         pythons = [PythonVersion.parse(python) for python in platform["pythons"]]
-        capabilities = [ComputeCapability.parse(text) for text in platform["compute_capabilities"]]
         assert pythons == sorted(set(pythons))
-        assert capabilities == sorted(set(capabilities))
+        if platform["compute_capabilities"] != "unknown":
+            capabilities = [ComputeCapability.parse(text) for text in platform["compute_capabilities"]]
+            assert capabilities == sorted(set(capabilities))
 
 
 @by_stack
-def test_stack_has_a_cuda_row_and_a_toolkit_for_its_platforms(stack: dict[str, Any]) -> None:
+def test_stack_has_a_cuda_row_and_a_toolkit(stack: dict[str, Any]) -> None:
     assert stack["cuda"] in {cuda["version"] for cuda in CUDAS}
-    toolkit = next(toolkit for toolkit in BASES["toolkits"] if toolkit["cuda"] == stack["cuda"])
-    assert {platform["platform"] for platform in stack["platforms"]} <= set(toolkit["platforms"])
+    assert "linux/amd64" in {
+        platform
+        for toolkit in BASES["toolkits"]
+        if toolkit["cuda"] == stack["cuda"]
+        for platform in toolkit["platforms"]
+    }
 
 
 @by_stack
@@ -240,8 +238,6 @@ def test_rows_name_rows_that_exist() -> None:
     for name in LOCAL["compatible"]:
         assert name["use"] in stacks
         assert name["name"] not in stacks
-    only_there = {stack["name"] for stack in STACKS if stack["index"] == "pytorch"}
-    assert {row["stack"] for row in LOCAL["index_only_pins"]} == only_there
 
 
 def test_compatible_name_needs_no_newer_driver() -> None:
@@ -252,10 +248,11 @@ def test_compatible_name_needs_no_newer_driver() -> None:
         assert drivers[used[name["use"]]] <= drivers[name["cuda"]]
 
 
-def test_at_most_one_allocator_setting_holds_for_a_stack() -> None:
+def test_one_allocator_setting_holds_for_a_stack_that_knows_one() -> None:
     settings = read(MATRICES / "allocator.yaml")["settings"]
     for stack in STACKS:
-        assert sum(Version(stack["torch"]) in SpecifierSet(setting["torch"]) for setting in settings) == 1
+        torch = Version(stack["torch"])
+        assert sum(torch in SpecifierSet(setting["torch"]) for setting in settings) == (torch >= Version("2.1"))
 
 
 def test_host_compiler_is_one_that_nvcc_takes() -> None:
@@ -287,31 +284,45 @@ def test_stack_has_a_set_for_each_platform_and_python(stack: dict[str, Any]) -> 
 
 @by_stack
 def test_wheels_have_the_versions_of_the_stack(stack: dict[str, Any]) -> None:
-    local = f"+{CudaVersion.parse(stack['cuda']).variant}" if stack["index"] == "pytorch" else ""
-    for _, _, wheels in wheel_sets(stack):
+    cuda = CudaVersion.parse(stack["cuda"])
+    for platform, _, wheels in wheel_sets(stack):
+        on = next(row for row in stack["platforms"] if row["platform"] == platform)
+        local = f"+{cuda.variant}" if on["index"] == "pytorch" else ""
         for name in ("torch", "torchvision", "torchaudio"):
             if stack[name] is None:
                 assert name not in wheels
                 continue
             assert wheels[name]["version"] == f"{stack[name]}{local}"
-            assert wheels[name]["index"] == stack["index"]
-        assert wheels["triton"]["version"] == stack["triton"]
-        for library in ("cudnn", "nccl"):
-            major = CudaVersion.parse(stack["cuda"]).major
-            assert wheels[f"nvidia-{library}-cu{major}"]["version"] == stack[library]
+            assert wheels[name]["index"] == on["index"]
+        if closed(stack, platform):
+            assert wheels["triton"]["version"] == stack["triton"]
+        libraries = {name: f"nvidia-{name}-cu{cuda.major}" for name in ("cudnn", "nccl")}
+        if on["libraries"] == "wheels":
+            assert {name: wheels[package]["version"] for name, package in libraries.items()} == {
+                name: stack[name] for name in libraries
+            }
+        else:
+            assert not any(name.startswith("nvidia-") for name in wheels)
+
+
+def closed(stack: Mapping[str, Any], platform: str) -> bool:
+    document = read(MATRICES / "wheels" / f"{stack['name']}.yaml")
+    return next(bool(row["closed"]) for row in document["platforms"] if row["platform"] == platform)
 
 
 @by_stack
 def test_only_torch_and_companions_come_without_hash(stack: dict[str, Any]) -> None:
-    for _, _, wheels in wheel_sets(stack):
+    for platform, _, wheels in wheel_sets(stack):
+        on = next(row for row in stack["platforms"] if row["platform"] == platform)
+        mains = {name for name in ("torch", "torchvision", "torchaudio") if stack[name]}
         unhashed = {name for name, wheel in wheels.items() if "sha256" not in wheel}
-        assert unhashed == (set() if stack["index"] == "pypi" else {"torch", "torchvision", "torchaudio"})
+        assert unhashed == (set() if on["index"] == "pypi" else mains)
 
 
 @by_stack
-def test_set_holds_what_every_image_carries(stack: dict[str, Any], derive_wheels: ModuleType) -> None:
+def test_set_holds_what_every_image_carries(stack: dict[str, Any]) -> None:
     for _, _, wheels in wheel_sets(stack):
-        assert wheels.keys() >= set(derive_wheels.ROOTS)
+        assert wheels.keys() >= set(ROOTS)
 
 
 @by_stack
@@ -326,12 +337,14 @@ def test_constraints_hold(stack: dict[str, Any]) -> None:
 @by_stack
 def test_layers_are_as_they_should(stack: dict[str, Any]) -> None:
     """NVIDIA's libraries go into the cuda layer, whatever the Python; the toolkit exists where wheels bring nvcc."""
-    toolkit = next(toolkit for toolkit in BASES["toolkits"] if toolkit["cuda"] == stack["cuda"])
+    kinds = {toolkit["kind"] for toolkit in BASES["toolkits"] if toolkit["cuda"] == stack["cuda"]}
     for platform in read(MATRICES / "wheels" / f"{stack['name']}.yaml")["platforms"]:
         names = {layer: {wheel["name"] for wheel in platform["shared"] if wheel["layer"] == layer} for layer in LAYERS}
         assert all(name.startswith("nvidia-") for name in names["cuda"] | names["toolkit"])
         assert not any(name.startswith("nvidia-") for name in names["torch"])
-        assert ("nvidia-cuda-nvcc" in names["toolkit"]) == (toolkit["kind"] == "wheels")
+        on = next(row for row in stack["platforms"] if row["platform"] == platform["platform"])
+        from_wheels = kinds == {"wheels"} and on["libraries"] == "wheels"
+        assert ("nvidia-cuda-nvcc" in names["toolkit"]) == from_wheels
         assert all(wheel["layer"] == "torch" for python in platform["pythons"] for wheel in python["wheels"])
 
 
@@ -360,4 +373,5 @@ def test_wheels_are_sorted_and_named_once(stack: dict[str, Any]) -> None:
 def test_no_file_holds_an_address_but_that_of_pytorchs_index() -> None:
     """Which other index serves a wheel is the installer's default or the user's choice, never ours."""
     lines = [line for path in MATRICES.rglob("*.yaml") for line in path.read_text(encoding="utf-8").splitlines()]
-    assert [line.partition(":")[0] for line in lines if "://" in line] == ["pytorch_index"]
+    named = {line.partition(":")[0].strip() for line in lines if "://" in line}
+    assert named == {"pytorch_index", "repository"}, "of indexes only PyTorch's own; and where torch's sources are"

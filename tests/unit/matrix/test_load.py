@@ -6,16 +6,19 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import yaml
 
 from gpuimg.errors import MatrixError, UnknownStackError
+from gpuimg.facts import Matrix
 from gpuimg.matrix import load_matrix, load_wheels
 from gpuimg.matrix.checks import check_wheels
-from gpuimg.model import Matrix
 from gpuimg.paths import MATRICES
+from gpuimg.update.dump import dump
 from gpuimg.versions import Platform, PythonVersion
 
 STACK = (MATRICES / "torch.yaml").read_text(encoding="utf-8")
-ONE_STACK = STACK[: STACK.index('- name: "2.4.1-cu121"')]
+ROW = STACK[STACK.index('- name: "2.1.2-cu121"') : STACK.index('- name: "2.2.0-cu118"')]
+ONE_STACK = STACK[: STACK.index("- name:")] + ROW
 
 
 @pytest.fixture
@@ -48,11 +51,11 @@ def overlay(tmp_path: Path) -> Callable[..., Path]:
         ("stacks:", "stacks: [", "line", "is not valid YAML"),
         ("index: pypi", "index: !!bool x", "", "is not valid YAML"),
         ("index: pypi", '"index\\n": pypi', "", "has control characters"),
-        ("index: pypi", 'index: "pypi\\nRUN id"', "stacks[0].index", "has control characters"),
+        ("index: pypi", 'index: "pypi\\nRUN id"', "stacks[0].platforms[0].index", "has control characters"),
         ("index: pypi", "index: [[[[[[[[[[[[[1]]]]]]]]]]]]]", "", "is nested too deep"),
-        ("index: pypi", "? [a, b]\n  : c", "line", "a key that is no text"),
-        ("index: pypi", "index: &x pypi\n  cuddn: *x", "line", "aliases are not used here"),
-        ("  index: pypi\n", "  index: pypi\n  index: pytorch\n", "line", "the key `index` stands twice"),
+        ("index: pypi", "? [a, b]\n    : c", "line", "a key that is no text"),
+        ("index: pypi", "index: &x pypi\n    cuddn: *x", "line", "aliases are not used here"),
+        ("    index: pypi\n", "    index: pypi\n    index: pytorch\n", "line", "the key `index` stands twice"),
     ],
 )
 def test_an_error_names_file_row_and_field(
@@ -93,6 +96,36 @@ def test_a_compatible_name_must_serve(overlay: Callable[..., Path], old: str, ne
     assert old in text
     with pytest.raises(MatrixError, match=problem):
         load_matrix([overlay(local=text.replace(old, new, 1))])
+
+
+def test_names_that_serve_each_other_serve_nobody(overlay: Callable[..., Path]) -> None:
+    document = yaml.safe_load((MATRICES / "local.yaml").read_text(encoding="utf-8"))
+    row = document["compatible"][0]
+    document["compatible"] = [
+        {**row, "name": name, "torch": name[:5], "use": use, "tag": f"{name}-compat"}
+        for name, use in (("9.0.0-cu121", "9.1.0-cu121"), ("9.1.0-cu121", "9.0.0-cu121"))
+    ]
+    with pytest.raises(MatrixError, match=r"compatible\.9\.0\.0-cu121\.use: `9\.1\.0-cu121` is no stack"):
+        load_matrix([overlay(local=dump(document, header="", one_line="-"))])
+
+
+@pytest.mark.parametrize(
+    ("file", "old", "where"),
+    [
+        ("cuda", "  - fields: [toolkit_driver]", "cudas.11.7.toolkit_driver"),
+        ("gpus", "  - fields: [compute_capability]", "gpus."),
+        ("bases", "  - fields: [image, python, glibc, gcc]", "bases.debian-12."),
+        ("trim", "  - fields: [paths, reason]", "trim.nvidia-cusolver."),
+    ],
+)
+def test_no_fact_of_any_file_loads_without_a_source(
+    overlay: Callable[..., Path], file: str, old: str, where: str
+) -> None:
+    text = (MATRICES / f"{file}.yaml").read_text(encoding="utf-8")
+    assert old in text
+    with pytest.raises(MatrixError, match="has no source") as caught:
+        load_matrix([overlay(**{file: text.replace(old, "  - fields: [sources]", 1)})])
+    assert caught.value.where.startswith(where)
 
 
 def test_what_is_no_file_or_no_text_is_said(tmp_path: Path) -> None:

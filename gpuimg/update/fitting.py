@@ -1,0 +1,113 @@
+"""What goes with a torch: its Pythons, its triton and its companions, as their own wheels say."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from packaging.version import Version
+
+from gpuimg.errors import UpstreamError
+from gpuimg.facts import LeftOut
+from gpuimg.update.pins import exact, wanted
+from gpuimg.update.record import Record, RecordedWheel
+from gpuimg.update.typed import Typed
+from gpuimg.versions import CudaVersion, Platform, PythonVersion
+from gpuimg.wheels import Target
+
+_ANY: Final = PythonVersion(3, 11)
+"""A Python for markers that don't ask for one."""
+
+
+def pythons_of(wheels: Iterable[RecordedWheel]) -> tuple[PythonVersion, ...]:
+    """The Pythons that wheels of a release are for, by their tags."""
+    abis = {tag.abi for wheel in wheels for tag in wheel.tags if tag.abi.startswith("cp")}
+    return tuple(sorted({PythonVersion.parse(abi.removesuffix("m")) for abi in abis}))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Needs:
+    """What a build needs beside torch, on one platform."""
+
+    torch: Version
+    cuda: CudaVersion
+    platform: Platform
+    requires: Sequence[str]
+    triton: Version | None
+    companions: Mapping[str, Version | None]
+    told: bool = False
+    """Nobody could read its wheel: `requires` are those of PyPI's x86_64 wheel, and nothing is known of its triton on
+    another platform."""
+
+
+def divide(
+    pythons: Sequence[PythonVersion], needs: Needs, *, pypi: Record, typed: Typed
+) -> tuple[tuple[PythonVersion, ...], tuple[LeftOut, ...]]:
+    """Which Pythons all wheels serve, and why the others are left out."""
+    whole, left_out = [], []
+    for python in pythons:
+        reason = typed.why_left_out(python, needs.torch, needs.cuda) or _lacks(python, needs, pypi)
+        if reason is None:
+            whole.append(python)
+        else:
+            left_out.append(LeftOut(python=python, reason=reason))
+    return tuple(whole), tuple(left_out)
+
+
+def _lacks(python: PythonVersion, needs: Needs, pypi: Record) -> str | None:
+    asked = wanted(needs.requires, platform=Platform.AMD64 if needs.told else needs.platform, python=python)
+    if needs.triton is not None and "triton" not in asked:
+        return f"torch asks for no triton on Python {python}: torch.compile would not work"
+    triton = None if needs.told and needs.platform is not Platform.AMD64 else needs.triton
+    for name, version in {"triton": triton, **needs.companions}.items():
+        if version is not None and not has_wheel(pypi, name, version, python, needs.platform):
+            return f"{name} {version} has no wheel for it"
+    return None
+
+
+def has_wheel(pypi: Record, name: str, version: Version, python: PythonVersion, platform: Platform) -> bool:
+    target = Target(python=python, platform=platform)
+    project = pypi.find(name)
+    releases = project.releases if project else ()
+    files = [wheel for release in releases if release.version == version for wheel in release.files]
+    return any(target.takes(wheel.tags) for wheel in files if wheel.yanked is None)
+
+
+def companion(name: str, torch: Version, cuda: CudaVersion, *, pypi: Record, typed: Typed) -> Version | None:
+    """The companion that goes with a torch: as its own metadata says, else as people know."""
+    row = typed.companion(name, torch, cuda)
+    if row is not None:
+        return row.version
+    project = pypi.find(name)
+    fitting = [
+        release.version
+        for release in (project.releases if project else ())
+        for metadata in release.metadata
+        if exact(wanted(metadata.requires_dist, platform=Platform.AMD64, python=_ANY).get("torch")) == torch
+        and any(wheel.yanked is None for wheel in release.files)
+    ]
+    return max(fitting, default=None)
+
+
+def newest_triton(requires: Sequence[str], torch: Version, platform: Platform, pypi: Record) -> Version | None:
+    """The newest triton that torch's requirement allows; None where it asks for none."""
+    requirement = next(
+        (
+            found["triton"]
+            for minor in range(8, 20)
+            if "triton" in (found := wanted(requires, platform=platform, python=PythonVersion(3, minor)))
+        ),
+        None,
+    )
+    if requirement is None:
+        return None
+    project = pypi.find("triton")
+    releases = [
+        release.version
+        for release in (project.releases if project else ())
+        if requirement.specifier.contains(release.version) and any(wheel.yanked is None for wheel in release.files)
+    ]
+    if not releases:
+        raise UpstreamError("PyPI", f"torch {torch}", f"asks for {requirement}, which PyPI hasn't")
+    return max(releases)

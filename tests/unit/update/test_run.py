@@ -1,0 +1,349 @@
+"""A whole update: two indexes on this machine, small real wheels, the real uv; and what may go wrong on the way."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import shutil
+from collections.abc import Callable, Iterator
+from datetime import date
+from pathlib import Path
+
+import pytest
+import yaml
+
+from gpuimg.errors import MatrixError, UpstreamError
+from gpuimg.facts import Stack
+from gpuimg.matrix import load_matrix, load_wheels
+from gpuimg.paths import MATRICES
+from gpuimg.update.dump import dump
+from gpuimg.update.run import Request, Update, update_matrix, write_update
+from gpuimg.versions import Platform, PythonVersion
+from tests.unit.update.index_server import Handler, IndexServer, make_wheel
+
+PY311 = PythonVersion(3, 11)
+TODAY = date(2026, 11, 24)
+LIBRARIES = (
+    "nvidia_cudnn_cu12-9.1.0.70",
+    "nvidia_nccl_cu12-2.21.5",
+    "nvidia_cudnn_cu11-9.1.0.70",
+    "nvidia_nccl_cu11-2.21.5",
+)
+ON_LINUX = 'platform_system == "Linux" and platform_machine == "x86_64"'
+BUILDS = {
+    "schema": 1,
+    "index_builds": [
+        {
+            "torch": ["2.6.0"],
+            "cuda": "11.8",
+            "platforms": ["linux/amd64"],
+            "cudnn": "9.1.0.70",
+            "nccl": "unknown",
+            "libraries": "unknown",
+            "requirements": [],
+            "sources": [
+                {
+                    "fields": ["torch", "cuda", "platforms", "cudnn", "nccl", "libraries", "requirements"],
+                    "source": "hearsay",
+                    "confidence": "seen",
+                }
+            ],
+        }
+    ],
+    "binaries": [
+        {
+            "torch": ">=2.0",
+            "cuda": None,
+            "cxx11_abi": False,
+            "glibc": "2.17",
+            "sources": [{"fields": ["cxx11_abi", "glibc"], "source": "a look", "confidence": "stated"}],
+        }
+    ],
+    "compute_capabilities": [
+        {
+            "torch": ["2.6.0"],
+            "cuda": "12.4",
+            "platform": "linux/amd64",
+            "compute_capabilities": ["8.0", "9.0"],
+            "sources": [{"fields": ["compute_capabilities"], "source": "a look", "confidence": "stated"}],
+        }
+    ],
+    "companions": [
+        {
+            "torch": ">=9",
+            "cuda": None,
+            "package": "torchaudio",
+            "version": None,
+            "reason": "none",
+            "sources": [{"fields": ["version"], "source": "a look", "confidence": "stated"}],
+        }
+    ],
+    "left_out": [
+        {
+            "torch": None,
+            "cuda": None,
+            "python": "<3.9",
+            "reason": "too old",
+            "sources": [{"fields": ["python"], "source": "us", "confidence": "stated"}],
+        },
+        {
+            "torch": "==2.6.0",
+            "cuda": "12.4",
+            "python": "3.13t",
+            "reason": "numpy has no wheel for it",
+            "sources": [{"fields": ["python"], "source": "us", "confidence": "stated"}],
+        },
+    ],
+}
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A matrix with the real typed rows, but for the builds, and nothing derived yet but an empty table."""
+    folder = tmp_path / "matrices"
+    shutil.copytree(MATRICES, folder, ignore=shutil.ignore_patterns("wheels", "upstream", "builds.yaml", "torch.yaml"))
+    (folder / "builds.yaml").write_text(dump(BUILDS, header="", one_line="-"), encoding="utf-8")
+    return folder
+
+
+@pytest.fixture
+def pytorch(index: IndexServer) -> Iterator[IndexServer]:
+    with IndexServer() as server:
+        server.habits.html = True
+        yield server
+
+
+@pytest.fixture
+def request_for(
+    index: IndexServer, pytorch: IndexServer, folder: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> Request:
+    monkeypatch.setenv("UV_CACHE_DIR", str(tmp_path / "uv"))
+    return Request(folder=folder, pypi_url=f"{index.url}/", pytorch_url=f"{pytorch.url}/{{variant}}", today=TODAY)
+
+
+def publish(index: IndexServer, torch: str, *, pythons: tuple[str, ...] = ("cp310", "cp311", "cp312")) -> None:
+    """PyPI's side of a release: torch for CUDA 12.4 and all that it comes with."""
+    minor = int(torch.split(".")[1])
+    asks = [
+        *(f"{name.replace('_', '-').replace('-cu12-', '-cu12==')}; {ON_LINUX}" for name in LIBRARIES[:2]),
+        f"triton==3.{minor}.0; {ON_LINUX}",
+        "numpy",
+    ]
+    tag = "manylinux1_x86_64"
+    for python in pythons:
+        size = int(python[2:])  # wheels of different Pythons are different files
+        name = f"torch-{torch}-{python}-{python}-{tag}.whl"
+        index.add(
+            name,
+            make_wheel(name, requires=asks, padding_bytes=size, version_py="__version__ = 'x'\ncuda: str = '12.4'\n"),
+        )
+        for companion, version in (("torchvision", f"0.{minor + 15}.0"), ("torchaudio", torch)):
+            name = f"{companion}-{version}-{python}-{python}-{tag}.whl"
+            index.add(name, make_wheel(name, requires=[f"torch=={torch}"], padding_bytes=size))
+        name = f"triton-3.{minor}.0-{python}-{python}-{tag}.whl"
+        index.add(name, make_wheel(name, padding_bytes=size))
+    for name in LIBRARIES:
+        index.add(f"{name}-py3-none-{tag}.whl")
+    for name in ("numpy-2.2.0", "pip-25.0", "setuptools-80.9.0", "uv-0.8.0", "pillow-11.0", "cuda_toolkit-12.4.1"):
+        index.add(f"{name}-py3-none-any.whl")
+
+
+def publish_cu118(pytorch: IndexServer, torch: str, *, pythons: tuple[str, ...] = ("cp310", "cp311")) -> None:
+    """PyTorch's own side of a release: torch and its companions for CUDA 11.8."""
+    minor = int(torch.split(".")[1])
+    asks = [
+        f"nvidia-cudnn-cu11==9.1.0.70; {ON_LINUX}",
+        f"nvidia-nccl-cu11==2.21.5; {ON_LINUX}",
+        f"triton==3.{minor}.0; {ON_LINUX}",
+        "numpy",
+    ]
+    for python in pythons:
+        name = f"torch-{torch}+cu118-{python}-{python}-linux_x86_64.whl"
+        wheel = make_wheel(name, requires=asks, padding_bytes=int(python[2:]), version_py="cuda: str = '11.8'\n")
+        pytorch.add(name, wheel, variant="cu118")
+        for companion, version in (("torchvision", f"0.{minor + 15}.0"), ("torchaudio", torch)):
+            name = f"{companion}-{version}+cu118-{python}-{python}-linux_x86_64.whl"
+            pytorch.add(name, make_wheel(name, requires=[f"torch=={torch}"]), variant="cu118")
+
+
+def unreachable(handler: Handler) -> None:
+    handler.reply(b"busy", status=503, content_type="text/plain")
+
+
+@pytest.fixture
+def run(request_for: Request, tmp_path: Path) -> Callable[..., Update]:
+    """An update as of the given day; written unless it is an error."""
+
+    def run(*, write: bool = True, **changes: object) -> Update:
+        request = dataclasses.replace(request_for, **changes)  # type: ignore[arg-type]  # the tests' own keywords
+        update = update_matrix(request, cache_dir=tmp_path / "cache", progress=lambda *_: None, patient=False)
+        if write:
+            write_update(update, request.folder)
+        return update
+
+    return run
+
+
+def rows(folder: Path) -> dict[str, Stack]:
+    return {stack.name: stack for stack in load_matrix(base=folder).stacks}
+
+
+def test_an_update_makes_rows_and_sets_and_a_second_one_changes_nothing(
+    run: Callable[..., Update], index: IndexServer, pytorch: IndexServer, folder: Path
+) -> None:
+    publish(index, "2.6.0")
+    pytorch.close()
+    first = run()
+    stack = rows(folder)["2.6.0-cu124"]
+    assert (str(stack.cudnn), str(stack.nccl), str(stack.triton)) == ("9.1.0.70", "2.21.5", "3.6.0")
+    assert (str(stack.torchvision), str(stack.torchaudio)) == ("0.21.0", "2.6.0")
+    assert [str(python) for python in stack.platforms[0].pythons] == ["3.10", "3.11", "3.12"]
+    wheels = load_wheels(stack.name, Platform.AMD64, PY311, base=folder)
+    assert {wheel.name for wheel in wheels.cuda} == {"nvidia-cudnn-cu12", "nvidia-nccl-cu12"}
+    assert wheels.locked
+    assert "upstream/pypi.yaml" in first.files
+    assert run(today=date(2027, 1, 1)).files == {}
+
+
+def test_what_an_unreachable_index_alone_could_tell_stays_and_is_marked(
+    run: Callable[..., Update], index: IndexServer, pytorch: IndexServer, folder: Path
+) -> None:
+    publish(index, "2.6.0")
+    pytorch.faults["/torch/"].extend([unreachable] * 20)
+    first = run()
+    assert any("PyTorch's own index" in notice for notice in first.notices)
+    told = rows(folder)["2.6.0-cu118"]
+    assert told.last_seen == "never"
+    assert told.platforms[0].libraries == "unknown"
+    assert not load_wheels(told.name, Platform.AMD64, PY311, base=folder).closed
+
+    pytorch.faults.clear()
+    publish_cu118(pytorch, "2.6.0")
+    second = run()
+    assert second.notices == ()
+    read = rows(folder)["2.6.0-cu118"]
+    assert read.last_seen is not None
+    assert read.last_seen != "never"
+    assert (str(read.nccl), read.platforms[0].libraries) == ("2.21.5", "wheels")
+    assert [str(python) for python in read.platforms[0].pythons] == ["3.10", "3.11"]
+    assert load_wheels(read.name, Platform.AMD64, PY311, base=folder).locked, "the index told the hashes"
+
+    pytorch.faults["/torch/"].extend([unreachable] * 20)
+    third = run()
+    assert "stays" in third.notices[0]
+    assert third.files == {}
+    assert rows(folder)["2.6.0-cu118"] == read
+
+
+def test_a_new_release_comes_in_and_what_was_resolved_stays(
+    run: Callable[..., Update], index: IndexServer, pytorch: IndexServer, folder: Path
+) -> None:
+    publish(index, "2.6.0")
+    publish_cu118(pytorch, "2.6.0")
+    run()
+    old = (folder / "wheels" / "2.6.0-cu124.yaml").read_bytes()
+    index.add("numpy-2.3.0-py3-none-any.whl")
+    publish(index, "2.7.0", pythons=("cp311", "cp312"))
+    update = run()
+    assert set(update.files) == {"torch.yaml", "upstream/pypi.yaml", "wheels/2.7.0-cu124.yaml"}
+    assert (folder / "wheels" / "2.6.0-cu124.yaml").read_bytes() == old
+    numpy = {
+        name: next(w for w in load_wheels(name, Platform.AMD64, PY311, base=folder).torch if w.name == "numpy").version
+        for name in ("2.6.0-cu124", "2.7.0-cu124")
+    }
+    assert {name: str(version) for name, version in numpy.items()} == {"2.6.0-cu124": "2.2.0", "2.7.0-cu124": "2.3.0"}
+    relocked = run(relock=frozenset({"2.6.0-cu124"}))
+    assert set(relocked.files) == {"wheels/2.6.0-cu124.yaml"}
+
+
+def test_a_re_upload_takes_the_place_of_the_first_file(
+    run: Callable[..., Update], index: IndexServer, pytorch: IndexServer, folder: Path
+) -> None:
+    publish(index, "2.6.0")
+    publish_cu118(pytorch, "2.6.0")
+    name = "torch-2.6.0-3-cp311-cp311-manylinux1_x86_64.whl"
+    first = index.files["torch"]["torch-2.6.0-cp311-cp311-manylinux1_x86_64.whl"].content
+    index.add(name, first + b"\0")
+    run()
+    torch = next(w for w in load_wheels("2.6.0-cu124", Platform.AMD64, PY311, base=folder).torch if w.name == "torch")
+    assert torch.sha256 == hashlib.sha256(first + b"\0").hexdigest()
+
+
+def test_pythons_without_triton_are_left_out_with_the_reason(
+    run: Callable[..., Update], index: IndexServer, pytorch: IndexServer, folder: Path
+) -> None:
+    publish(index, "2.6.0")
+    publish_cu118(pytorch, "2.6.0")
+    del index.files["triton"]["triton-3.6.0-cp312-cp312-manylinux1_x86_64.whl"]
+    for name in ("torch-2.6.0-cp38-cp38-manylinux1_x86_64.whl",):
+        index.add(name, make_wheel(name, requires=["numpy"], version_py="cuda: str = '12.4'\n"))
+    run()
+    on = rows(folder)["2.6.0-cu124"].platforms[0]
+    assert [str(python) for python in on.pythons] == ["3.10", "3.11"]
+    assert {str(left.python): left.reason for left in on.left_out} == {
+        "3.8": "too old",
+        "3.12": "triton 3.6.0 has no wheel for it",
+    }
+
+
+@pytest.mark.parametrize(
+    ("answer", "content_type", "problem"),
+    [
+        (b"<html><title>Log in</title><form></form></html>", "text/html", "torch"),
+        (b'{"meta": {"api-version": "1.0"}, "files": [', "application/vnd.pypi.simple.v1+json", "torch"),
+    ],
+)
+def test_an_index_that_lies_is_an_error_and_the_old_matrix_stays(
+    run: Callable[..., Update],
+    index: IndexServer,
+    pytorch: IndexServer,
+    folder: Path,
+    answer: bytes,
+    content_type: str,
+    problem: str,
+) -> None:
+    publish(index, "2.6.0")
+    publish_cu118(pytorch, "2.6.0")
+    run()
+    before = {path: path.read_bytes() for path in folder.rglob("*.yaml")}
+    index.add("torch-2.6.1-cp311-cp311-manylinux1_x86_64.whl")
+    index.faults["/torch/"].append(lambda handler: handler.reply(answer, content_type=content_type))
+    with pytest.raises(UpstreamError) as caught:
+        run()
+    assert problem in caught.value.message
+    assert caught.value.exit_code == 3
+    assert {path: path.read_bytes() for path in folder.rglob("*.yaml")} == before
+
+
+def test_a_set_that_can_t_be_closed_is_told_with_uv_s_reason(
+    run: Callable[..., Update], index: IndexServer, pytorch: IndexServer, folder: Path
+) -> None:
+    publish(index, "2.6.0")
+    publish_cu118(pytorch, "2.6.0")
+    del index.files["setuptools"]
+    with pytest.raises(UpstreamError, match=r"(?s)2\.6\.0-cu1.*setuptools was not found"):
+        run()
+    assert not (folder / "torch.yaml").exists()
+
+
+def test_a_build_that_nobody_knows_how_it_was_compiled_is_no_row(
+    run: Callable[..., Update], index: IndexServer, pytorch: IndexServer, folder: Path
+) -> None:
+    publish(index, "2.6.0")
+    publish_cu118(pytorch, "2.6.0")
+    document = yaml.safe_load((folder / "builds.yaml").read_text(encoding="utf-8"))
+    document["binaries"][0]["torch"] = ">=9"
+    (folder / "builds.yaml").write_text(dump(document, header="", one_line="-"), encoding="utf-8")
+    with pytest.raises(UpstreamError, match=r"2\.6\.0-cu\d+: no row of `binaries`"):
+        run()
+
+
+def test_a_typed_fact_without_a_source_does_not_load(
+    run: Callable[..., Update], index: IndexServer, pytorch: IndexServer, folder: Path
+) -> None:
+    publish(index, "2.6.0")
+    publish_cu118(pytorch, "2.6.0")
+    text = (folder / "builds.yaml").read_text(encoding="utf-8")
+    (folder / "builds.yaml").write_text(text.replace("fields: [cxx11_abi, glibc]", "fields: [glibc]"), encoding="utf-8")
+    with pytest.raises(MatrixError, match=r"binaries\[0\]\.cxx11_abi: has no source"):
+        run()

@@ -3,17 +3,26 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from gpuimg.errors import UnknownStackError
-from gpuimg.model import Matrix, Resolution, Source, Spec, Stack
+from gpuimg.facts import UNKNOWN, Matrix, Source, Stack
+from gpuimg.model import Resolution, Spec
 from gpuimg.resolve import python_range, resolve
+from gpuimg.versions import PythonVersion
 
 WIDTH: Final = 100
 """Columns of the text where no terminal is narrower."""
 _LABEL: Final = 14
+
+INDEXES: Final[Mapping[str, str]] = {"pypi": "PyPI", "pytorch": "PyTorch's index", "source": "its sources"}
+_LIBRARIES: Final[Mapping[str, str]] = {
+    "wheels": "CUDA's libraries in wheels of their own",
+    "bundled": "CUDA's libraries inside torch's wheel",
+    "unknown": "where CUDA's libraries are is unknown",
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,21 +57,37 @@ def describe(stack: Stack, matrix: Matrix, *, width: int = WIDTH) -> str:
         ("torchvision", str(stack.torchvision or "none"), "torchvision", stack.sources),
         ("torchaudio", str(stack.torchaudio or "none"), "torchaudio", stack.sources),
         ("C++ ABI", "C++11" if stack.cxx11_abi else "before C++11", "cxx11_abi", stack.sources),
-        ("wheels from", {"pypi": "PyPI", "pytorch": "PyTorch's index"}[stack.index], "index", stack.sources),
     ]
     for entry in stack.platforms:
-        capabilities = " ".join(map(str, entry.compute_capabilities))
+        known = () if entry.compute_capabilities is UNKNOWN else entry.compute_capabilities
+        capabilities = " ".join(map(str, known)) or "unknown"
         facts += [
             (str(entry.platform), f"Python {python_range(entry.pythons)}", "pythons", stack.sources),
+            ("", f"wheels from {INDEXES[entry.index]}", "index", stack.sources),
+            ("", _LIBRARIES[entry.libraries], "libraries", stack.sources),
             ("", f"glibc {entry.glibc} or newer", "glibc", stack.sources),
             ("", f"compute capability {capabilities}", "compute_capabilities", stack.sources),
         ]
-    facts.append(("driver", f"{cuda.min_driver} or newer", "min_driver", cuda.sources))
-    if cuda.toolkit_driver is not None:
-        facts.append(
-            ("", f"{cuda.toolkit_driver} or newer for PTX of CUDA {cuda.version}", "toolkit_driver", cuda.sources)
-        )
-    return "".join([f"{stack.name}\n", *_table(facts, width)])
+    needs = str(UNKNOWN) if cuda.toolkit_driver is UNKNOWN else f"{cuda.toolkit_driver} or newer"
+    facts += [
+        ("driver", f"{cuda.min_driver} or newer", "min_driver", cuda.sources),
+        ("", f"{needs} for PTX of CUDA {cuda.version}", "toolkit_driver", cuda.sources),
+    ]
+    return "".join([f"{stack.name}\n", *_table(facts, tuple(_remarks(stack)), width)])
+
+
+def _remarks(stack: Stack) -> Iterable[tuple[str, str]]:
+    """Which Pythons gpuimg leaves out, and how fresh is what rests on PyTorch's index."""
+    left_out: dict[str, list[PythonVersion]] = {}
+    for entry in stack.platforms:
+        for left in entry.left_out:
+            left_out.setdefault(left.reason, []).append(left.python)
+    for reason, pythons in left_out.items():
+        yield "left out", f"Python {python_range(sorted(set(pythons)))}: {reason}"
+    if stack.last_seen == "never":
+        yield "last seen", "never: PyTorch's index, which alone has a part of this, could not be read"
+    elif stack.last_seen is not None:
+        yield "last seen", f"{stack.last_seen}: then PyTorch's index, which alone has a part of this, was read"
 
 
 def _steps(resolution: Resolution, matrix: Matrix) -> Iterable[tuple[str, str]]:
@@ -82,6 +107,11 @@ def _steps(resolution: Resolution, matrix: Matrix) -> Iterable[tuple[str, str]]:
         for source in substitution.sources:
             yield ("source", f"{source.source} ({source.confidence})" + (f": {source.note}" if source.note else ""))
         yield ("tag", f"gpuimg:{substitution.tag} and the tags of {stack.name}")
+        for build in matrix.source_builds:
+            if (build.torch, build.cuda) == (substitution.torch, substitution.cuda):
+                parts = f"cuDNN {build.cudnn}, NCCL {build.nccl}, Python {build.python}"
+                yield ("exactly", f"`gpuimg build {spec.text} --exact` compiles {build.local_version} ({parts})")
+                yield ("limits", build.limits)
 
 
 def _entries(entries: Iterable[tuple[str, str]], width: int) -> Iterable[str]:
@@ -98,8 +128,10 @@ def _entries(entries: Iterable[tuple[str, str]], width: int) -> Iterable[str]:
         )
 
 
-def _table(facts: Iterable[tuple[str, str, str, Sequence[Source]]], width: int) -> Iterable[str]:
-    """Facts, each with the number of its source; then the sources by number."""
+def _table(
+    facts: Iterable[tuple[str, str, str, Sequence[Source]]], remarks: Sequence[tuple[str, str]], width: int
+) -> Iterable[str]:
+    """Facts, each with the number of its source; then the remarks, then the sources by number."""
     numbers: dict[Source, int] = {}
     rows = []
     for label, value, field, sources in facts:
@@ -107,13 +139,17 @@ def _table(facts: Iterable[tuple[str, str, str, Sequence[Source]]], width: int) 
         marks = "".join(f"[{numbers.setdefault(source, len(numbers) + 1)}]" for source in cited)
         rows.append((label, value, marks))
     room = max(len(value) for _, value, _ in rows)
-    fits = room + _LABEL + 2 + len(" [99]") <= width
+    longest = max(len(marks) for _, _, marks in rows)
+    fits = 2 + _LABEL + room + 2 + longest <= width
     if fits:
         yield from (f"  {label:<{_LABEL}}{value:<{room}}  {marks}".rstrip() + "\n" for label, value, marks in rows)
     else:
         yield from (
             f"{line}\n" for line in _entries(((label, f"{value} {marks}") for label, value, marks in rows), width)
         )
+    if remarks:
+        yield "\n"
+        yield from (f"{line}\n" for line in _entries(remarks, width))
     yield "\n"
     notes = (
         (f"[{number}]", f"{source.confidence}: {source.source}" + (f"; {source.note}" if source.note else ""))

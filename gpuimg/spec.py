@@ -14,8 +14,9 @@ from gpuimg.versions import CudaVersion, PythonVersion
 _TORCH = re.compile(r"\d{1,3}\.\d{1,3}(?:\.\d{1,3})?", re.ASCII)
 _CUDA = re.compile(r"cu\d{3,4}|cuda\d{1,2}\.\d{1,2}(?:\.\d+)?", re.ASCII)
 _CUDNN = re.compile(r"cudnn(\d{1,2})", re.ASCII)
-_PYTHON = re.compile(r"py3\.?\d{1,2}", re.ASCII)
-_FLAVOR = re.compile(r"[a-z][a-z0-9_]{0,30}", re.ASCII)
+_PYTHON = re.compile(r"py3\.?\d{1,2}t?", re.ASCII)
+_FLAVOR = re.compile(r"(?!(?:cu|cuda|cudnn|py)[\d.])[a-z][a-z0-9_]{0,30}", re.ASCII)
+"""A flavor never looks like a version of the others, so that ``cu12`` is a mistake and no flavor."""
 
 _FORMS = "2.6-cu124, 2.6.0+cu124, 2.6, 2.6-cu124-py312-devel or 2.6.0-cuda12.4-cudnn9-devel"
 

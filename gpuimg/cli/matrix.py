@@ -1,4 +1,4 @@
-"""``gpuimg matrix``: look at the matrix and check it."""
+"""``gpuimg matrix``: look at the matrix, check it, derive it anew, take it elsewhere."""
 
 from __future__ import annotations
 
@@ -7,29 +7,16 @@ from typing import Annotated
 import typer
 
 from gpuimg.cli import options
+from gpuimg.cli.matrix_export import export
+from gpuimg.cli.matrix_list import list_stacks
+from gpuimg.cli.matrix_update import update
 from gpuimg.text import printable
 
 app = typer.Typer(help="Look at the matrix of stacks and check it.", no_args_is_help=True, rich_markup_mode=None)
 
+app.command("list")(list_stacks)
+
 AsJson = Annotated[bool, typer.Option("--json", help="Write JSON for programs.")]
-
-
-@app.command("list")
-def list_stacks(as_json: AsJson = False, matrix_dir: options.MatrixDir = None) -> None:
-    """List the stacks, one official build a line."""
-    import json
-
-    from gpuimg.cli.console import Console
-    from gpuimg.matrix import load_matrix
-    from gpuimg.matrix.export import stack_as_json, stack_rows
-
-    console = Console()
-    matrix = load_matrix(tuple(matrix_dir or ()))
-    if as_json:
-        console.data(json.dumps([stack_as_json(stack, matrix) for stack in matrix.stacks], indent=2))
-        return
-    headers, rows = stack_rows(matrix)
-    console.table(headers, rows, elastic="gpus")
 
 
 @app.command("show")
@@ -73,3 +60,7 @@ def validate(matrix_dir: options.MatrixDir = None) -> None:
     Console().info(
         f"{len(matrix.stacks)} stacks, {len(matrix.compatible)} compatible names, {sets} wheel sets: all hold"
     )
+
+
+app.command("update")(update)
+app.command("export")(export)

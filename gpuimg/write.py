@@ -35,10 +35,12 @@ def write_context(context: Context, folder: Path) -> None:
     try:
         for name, content in {**context.files, _MANIFEST: _manifest(context)}.items():
             _write(new / name, content)
-        for name in (*context.files, _MANIFEST):
+        for name, source in context.large.items():
+            _link(new / name, source)
+        for name in (*context.files, *context.large, _MANIFEST):
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             (new / name).replace(folder / name)
-        _remove(folder, sorted(set(earlier) - set(context.files)))
+        _remove(folder, sorted(set(earlier) - {*context.files, *context.large}))
     except OSError as error:
         raise _unwritable(folder, error) from error
     finally:
@@ -46,7 +48,8 @@ def write_context(context: Context, folder: Path) -> None:
 
 
 def _manifest(context: Context) -> bytes:
-    return (json.dumps({"plan": context.plan_digest, "files": sorted(context.files)}, indent=2) + "\n").encode()
+    names = sorted([*context.files, *context.large])
+    return (json.dumps({"plan": context.plan_digest, "files": names}, indent=2) + "\n").encode()
 
 
 def _write(path: Path, content: bytes) -> None:
@@ -54,6 +57,16 @@ def _write(path: Path, content: bytes) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(content)
     path.chmod(0o644)
+
+
+def _link(path: Path, source: Path) -> None:
+    """The file itself under a second name; a copy where the folder is on another disk."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        path.hardlink_to(source)
+    except OSError:
+        shutil.copyfile(source, path)
+        path.chmod(0o644)
 
 
 def _remove(folder: Path, names: Iterable[str]) -> None:

@@ -10,7 +10,7 @@ import contextlib
 import uuid
 from collections.abc import Callable, Iterator, Mapping
 
-from gpuimg.engine.archive import tar
+from gpuimg.engine.archive import tar, tar_chunks
 from gpuimg.engine.client import Engine
 from gpuimg.engine.failures import build_failure
 from gpuimg.engine.images import find_image
@@ -26,6 +26,7 @@ def build_image(
     *,
     platform: Platform,
     network: str | None = None,
+    target: str | None = None,
     build_args: Mapping[str, str] | None = None,
     labels: Mapping[str, str] | None = None,
     on_progress: Callable[[BuildState], None] = lambda _: None,
@@ -34,6 +35,7 @@ def build_image(
 
     Args:
         network: the engine's network for RUN steps, such as ``host``; None: its default bridge.
+        target: the stage to build; None: the last one.
         build_args: values for the Dockerfile's ARG instructions.
         labels: more labels, beside those of the Dockerfile.
         on_progress: called after each event.
@@ -49,10 +51,11 @@ def build_image(
     with _cancelling(engine, build_id):
         for event in decode(
             engine.post_build(
-                tar(context.files),
+                tar_chunks(context.files, context.large) if context.large else tar(context.files),
                 build_id=build_id,
                 platform=str(platform),
                 network=network,
+                target=target,
                 build_args=build_args or {},
                 labels=labels or {},
             )

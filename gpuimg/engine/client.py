@@ -81,11 +81,12 @@ class Engine:
 
     def post_build(
         self,
-        body: bytes,
+        body: bytes | Iterator[bytes],
         *,
         build_id: str,
         platform: str,
         network: str | None,
+        target: str | None,
         build_args: Mapping[str, str],
         labels: Mapping[str, str],
     ) -> Iterator[bytes]:
@@ -100,6 +101,7 @@ class Engine:
             "labels": json.dumps(dict(labels)),
             "buildargs": json.dumps(dict(build_args)),
             **({"networkmode": network} if network else {}),
+            **({"target": target} if target else {}),
         }
         with (
             self.translated(),

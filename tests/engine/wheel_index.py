@@ -38,8 +38,8 @@ from docker.errors import NotFound
 from packaging.utils import canonicalize_name
 from pypi_simple import NoSuchProjectError, PyPISimple
 
+from gpuimg.facts import Wheel, WheelSet
 from gpuimg.matrix import load_matrix, load_wheels
-from gpuimg.model import Wheel, WheelSet
 from gpuimg.resolve import resolve
 from gpuimg.spec import parse_spec
 from gpuimg.versions import Platform, PythonVersion

@@ -1,16 +1,22 @@
 """The small files of a build context: what the Dockerfile's layers read, never text inside an instruction.
 
 One folder a layer, so that a change of one layer's list leaves the other layers' cache alone; ``network/`` holds how
-this site reads its indexes. Whatever a user may set (URLs, requirements, certificates) stands in these files only.
+this site reads its indexes, ``origin/`` where it has torch's sources or a wheel of them. Whatever a user may set (URLs,
+requirements, certificates) stands in these files only.
 """
 
 from __future__ import annotations
 
 import urllib.parse
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Final
 
-from gpuimg.model import Plan, Toolkit, Wheel
+from gpuimg.facts import Toolkit, Wheel
+from gpuimg.model import Plan, TorchWheel
+from gpuimg.source.files import source_files
+
+_JOBS: Final = Path(__file__).resolve().parent / "source" / "guest" / "jobs.py"
 
 CA_PATH: Final = "/tmp/network/ca.pem"
 """In the build container, on a tmpfs of its own."""
@@ -20,25 +26,64 @@ def build_files(plan: Plan) -> dict[str, bytes]:
     """Give the context's files but the Dockerfile: name → content."""
     files = {
         "layers/tools/requirements.txt": _requirements(w for w in plan.wheels.torch if w.name == "uv"),
-        "layers/cuda/requirements.txt": _requirements(plan.wheels.cuda),
         "layers/torch/requirements.txt": _requirements(from_index(plan, "pypi")),
         "layers/metadata/constraints.txt": _constraints(plan),
         "network/apt.conf": _apt_conf(plan),
         "network/pip.conf": _pip_conf(plan),
         "network/uv.toml": _uv_toml(plan.index_url),
     }
+    if plan.wheels.cuda:
+        files["layers/cuda/requirements.txt"] = _requirements(plan.wheels.cuda)
     if from_index(plan, "pytorch"):
         files["layers/torch/requirements-pytorch.txt"] = _requirements(from_index(plan, "pytorch"))
-        files["network/uv-pytorch.toml"] = _uv_toml(plan.torch_index_url)
+        files["network/uv-pytorch.toml"] = (
+            _uv_toml(plan.torch_index_url)
+            if plan.wheels.closed
+            else _uv_toml(plan.index_url, first=plan.torch_index_url)
+        )
     if plan.toolkit is not None and plan.toolkit.exclude_files:
         files["layers/system/apt.conf"] = _toolkit_apt_conf(plan.toolkit)
     if plan.wheels.toolkit:
         files["layers/toolkit/requirements.txt"] = _requirements(plan.wheels.toolkit)
-    if plan.extras:
-        files["layers/extras/requirements.txt"] = "".join(f"{extra}\n" for extra in plan.extras)
+    if plan.source is not None:
+        files |= source_files(plan.source)
+        files["layers/source/requirements.txt"] = _requirements(plan.source.tools)
+        if plan.source.toolkit_wheels:
+            files["layers/source/toolkit.txt"] = _requirements(plan.source.toolkit_wheels)
+    if plan.torch_wheel is not None:
+        files |= _wheel_files(plan.torch_wheel)
+    files |= _extras_files(plan)
     if plan.ca_bundle is not None:
         files["network/ca.pem"] = plan.ca_bundle.decode("utf-8", "surrogateescape")
     return {name: text.encode("utf-8", "surrogateescape") for name, text in files.items()}
+
+
+def large_files(plan: Plan) -> dict[str, Path]:
+    """Give the context's files that are not held in memory: name → where it lies on this machine."""
+    wheel = plan.torch_wheel
+    return {f"wheels/{wheel.file_name}": wheel.path} if wheel is not None and wheel.path is not None else {}
+
+
+def _wheel_files(wheel: TorchWheel) -> dict[str, str]:
+    """The requirement that installs a wheel of the user's; where a site keeps it is that site's own."""
+    if wheel.url is not None:
+        return {"origin/requirements-torch.txt": f"torch @ {wheel.url} \\\n    --hash=sha256:{wheel.sha256}\n"}
+    place = f"file:///tmp/wheels/{urllib.parse.quote(wheel.file_name)}"
+    return {"layers/torch/requirements-torch.txt": f"torch @ {place} \\\n    --hash=sha256:{wheel.sha256}\n"}
+
+
+def _extras_files(plan: Plan) -> dict[str, str]:
+    """What the layer of extras installs; each that is built from its sdist has a folder and a layer of its own."""
+    if plan.extra_wheels is None:
+        return {"layers/extras/requirements.txt": "".join(f"{extra}\n" for extra in plan.extras)} if plan.extras else {}
+    files = {"layers/extras/requirements.txt": _requirements(plan.extra_wheels)} if plan.extra_wheels else {}
+    for extra in plan.extra_sdists:
+        files[f"layers/extra-{extra.row.name}/requirements.txt"] = _requirements([extra.sdist])
+        if extra.tools:
+            files[f"layers/extra-{extra.row.name}/tools.txt"] = _requirements(extra.tools)
+        if extra.row.memory_per_job_gib is not None:
+            files[f"layers/extra-{extra.row.name}/jobs.py"] = _JOBS.read_text(encoding="utf-8")
+    return files
 
 
 def from_index(plan: Plan, index: str) -> tuple[Wheel, ...]:
@@ -101,8 +146,11 @@ def _pip_conf(plan: Plan) -> str:
     return "".join(f"{line}\n" for line in lines)
 
 
-def _uv_toml(index_url: str | None) -> str:
+def _uv_toml(index_url: str | None, *, first: str | None = None) -> str:
+    """uv's settings; the index `first` is asked before the default one, and what it has is taken from it alone."""
     lines = ['cache-dir = "/opt/.uv"', 'link-mode = "hardlink"', 'python-downloads = "manual"']
+    if first is not None:
+        lines += ["", "[[index]]", f'url = "{first}"']
     if index_url is not None:
         lines += ["", "[[index]]", f'url = "{index_url}"', "default = true"]
     return "".join(f"{line}\n" for line in lines)

@@ -2,32 +2,37 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
-from packaging.utils import canonicalize_name
+from packaging.version import Version
 
 from gpuimg import settings
-from gpuimg.errors import RequestError, UnknownStackError
-from gpuimg.matrix.checks import check_wheel_set
-from gpuimg.matrix.load import load_wheels
-from gpuimg.model import (
+from gpuimg.errors import RequestError
+from gpuimg.extras.checks import checked_extras
+from gpuimg.facts import (
+    UNKNOWN,
     AllocatorSetting,
     Base,
+    Cuda,
     Flavor,
     Matrix,
-    Plan,
-    Resolution,
     Stack,
     StackPlatform,
     Toolkit,
     TrimRule,
     WheelSet,
 )
-from gpuimg.resolve import no_python
+from gpuimg.matrix.checks import check_wheel_set
+from gpuimg.matrix.load import load_wheels
+from gpuimg.model import Plan, Resolution, TorchWheel
+from gpuimg.resolve import no_platform, no_python
+from gpuimg.smoke.guest.known import why_compile_cannot_work
+from gpuimg.source.stage import plan_stage
+from gpuimg.source.wheel import check_fits
 from gpuimg.text import did_you_mean, printable, shorten
 from gpuimg.versions import Platform, PythonVersion
 
@@ -44,6 +49,10 @@ class Settings:
     index_url: str | None = None
     torch_index_url: str | None = None
     ca_bundle: bytes | None = None
+    source_url: str | None = None
+    """In place of the repository that a source build's row names."""
+    torch_wheel: TorchWheel | None = None
+    """A wheel of a source build, in place of compiling it."""
     overlays: Sequence[Path] = ()
 
 
@@ -56,52 +65,74 @@ def make_plan(resolution: Resolution, matrix: Matrix, wanted: Settings | None = 
     """
     wanted = wanted or Settings()
     stack = resolution.stack
-    on_platform = _stack_platform(stack, wanted.platform)
+    on_platform = _stack_platform(stack, wanted.platform, matrix)
     flavor = _flavor(wanted.flavor or resolution.spec.flavor or matrix.flavors[0].name, matrix)
     toolkit = _toolkit(stack, wanted.platform, matrix) if flavor.toolkit else None
     python = wanted.python or resolution.spec.python
     if python is not None and python not in on_platform.pythons:
-        raise no_python(stack, python, on_platform.pythons)
-    default_base = _base(matrix, on_platform, python=None, toolkit=toolkit, image=None)
-    base = _base(matrix, on_platform, python=python, toolkit=toolkit, image=wanted.base)
-    python = python or _default_python(base, on_platform)
-    wheels = load_wheels(stack.name, wanted.platform, python, overlays=wanted.overlays)
+        raise no_python(stack, python, matrix, platform=wanted.platform)
+    compiled = resolution.source
+    default = compiled.python if compiled is not None else None
+    default_base = _base(matrix, on_platform, stack.torch, python=default, toolkit=toolkit, image=None)
+    base = _base(matrix, on_platform, stack.torch, python=python or default, toolkit=toolkit, image=wanted.base)
+    base_image = settings.image_reference(
+        wanted.base if wanted.base is not None and wanted.base != base.name else base.image
+    )
+    cuda = next(row for row in matrix.cudas if row.version == stack.cuda)
+    if toolkit is not None:
+        _refuse_newer_gcc(base, toolkit, cuda)
+    python = python or default or _default_python(base, on_platform, stack.torch)
+    kind = "wheels" if compiled is None else "source"
+    wheels = load_wheels(stack.name, wanted.platform, python, overlays=wanted.overlays, kind=kind)
     check_wheel_set(stack, wheels, python)
+    source = None
+    if wanted.torch_wheel is not None:
+        check_fits(wanted.torch_wheel, stack, python=python, platform=wanted.platform, base=base)
+    elif compiled is not None:
+        source = plan_stage(
+            compiled,
+            matrix,
+            platform=wanted.platform,
+            python=python,
+            wheels=wheels,
+            base=base,
+            base_image=base_image,
+            source_url=wanted.source_url,
+        )
     if toolkit is None or toolkit.kind != "wheels":
-        wheels = WheelSet(cuda=wheels.cuda, torch=wheels.torch, toolkit=())
+        wheels = dataclasses.replace(wheels, toolkit=())
+    elif not wheels.toolkit:
+        raise _no_nvcc(f"for {stack.name} on {wanted.platform}: of which release its libraries are is unknown", stack)
     return Plan(
         resolution=resolution,
         python=python,
-        python_is_default=python == _default_python(default_base, on_platform),
+        python_is_default=python == (default or _default_python(default_base, on_platform, stack.torch)),
         platform=wanted.platform,
         flavor=flavor,
         base=base,
-        base_image=settings.image_reference(wanted.base if wanted.base not in {None, base.name} else base.image),
+        base_image=base_image,
         standalone_python=base.python != python,
-        cuda=next(row for row in matrix.cudas if row.version == stack.cuda),
+        cuda=cuda,
         toolkit=toolkit,
         wheels=wheels,
         allocator=_allocator(stack, matrix),
         trim=_trim(wheels, matrix),
-        extras=_extras(wanted.extras, wheels),
+        extras=checked_extras(wanted.extras, wheels, stack=stack, matrix=matrix, nvcc=toolkit is not None),
         index_url=settings.index_url(wanted.index_url) if wanted.index_url else None,
         torch_index_url=settings.index_url(wanted.torch_index_url)
         if wanted.torch_index_url
         else matrix.pytorch_index.format(variant=stack.cuda.variant),
         ca_bundle=wanted.ca_bundle,
+        source=source,
+        torch_wheel=wanted.torch_wheel,
     )
 
 
-def _stack_platform(stack: Stack, platform: Platform) -> StackPlatform:
+def _stack_platform(stack: Stack, platform: Platform, matrix: Matrix) -> StackPlatform:
     for entry in stack.platforms:
         if entry.platform is platform:
             return entry
-    have = ", ".join(str(entry.platform) for entry in stack.platforms)
-    raise UnknownStackError(
-        f"torch {stack.local_version} has no CUDA wheels for {platform} (it has {have})",
-        nearest=[stack.name],
-        hints=[f"`gpuimg build {stack.name} --platform {stack.platforms[0].platform}`"],
-    )
+    raise no_platform(stack, platform, matrix)
 
 
 def _flavor(name: str, matrix: Matrix) -> Flavor:
@@ -118,14 +149,23 @@ def _toolkit(stack: Stack, platform: Platform, matrix: Matrix) -> Toolkit:
     for toolkit in matrix.toolkits:
         if toolkit.cuda == stack.cuda and platform in toolkit.platforms:
             return toolkit
-    raise RequestError(
-        f"no source of nvcc is known for CUDA {stack.cuda} on {platform}, so {stack.name} has no `devel` there",
-        hints=[f"`gpuimg build {stack.name} --flavor runtime`"],
+    raise _no_nvcc(f"for CUDA {stack.cuda} on {platform}, so {stack.name} has no `devel` there", stack)
+
+
+def _no_nvcc(why: str, stack: Stack) -> RequestError:
+    return RequestError(
+        f"no source of nvcc is known {why}", hints=[f"`gpuimg build {stack.name} --flavor runtime` needs none"]
     )
 
 
 def _base(
-    matrix: Matrix, on: StackPlatform, *, python: PythonVersion | None, toolkit: Toolkit | None, image: str | None
+    matrix: Matrix,
+    on: StackPlatform,
+    torch: Version,
+    *,
+    python: PythonVersion | None,
+    toolkit: Toolkit | None,
+    image: str | None,
 ) -> Base:
     """The row that tells how to set up the base: by the toolkit's need, by the image that was named, by Python.
 
@@ -145,7 +185,7 @@ def _base(
         return named
     with_nvcc = {row.base for row in matrix.toolkits if row.kind == "image"}
     plain = [base for base in fits if base.name not in with_nvcc]
-    usable = [base for base in plain if base.python in ({python} if python else set(on.pythons))]
+    usable = [base for base in plain if base.python in ({python} if python else _compiling(on, torch))]
     if not plain:
         raise RequestError(
             f"no base of the matrix has {on.platform} and glibc {on.glibc} or newer, which the wheels need"
@@ -153,8 +193,30 @@ def _base(
     return (usable or plain)[0]
 
 
-def _default_python(base: Base, on: StackPlatform) -> PythonVersion:
-    return base.python if base.python in on.pythons else max(on.pythons)
+def _refuse_newer_gcc(base: Base, toolkit: Toolkit, cuda: Cuda) -> None:
+    """nvcc stops at a host compiler that it doesn't know; `toolkit` may bring an older one than the base's own."""
+    gcc = toolkit.host_compiler or base.gcc
+    if cuda.gcc_max is not UNKNOWN and gcc > cuda.gcc_max:
+        raise RequestError(
+            f"{base.image} has gcc {gcc}; nvcc of CUDA {cuda.version} takes gcc {cuda.gcc_max} at most",
+            hints=[
+                "leave --base out: gpuimg takes one that fits",
+                "`--flavor runtime` has no nvcc and needs no such gcc",
+            ],
+        )
+
+
+def _default_python(base: Base, on: StackPlatform, torch: Version) -> PythonVersion:
+    """The base's own where torch.compile works on it, else the newest of those."""
+    pythons = _compiling(on, torch)
+    return base.python if base.python in pythons else max(pythons)
+
+
+def _compiling(on: StackPlatform, torch: Version) -> Sequence[PythonVersion]:
+    """The Pythons that are chosen unasked: torch.compile works on them, and they have the global interpreter lock."""
+    usual = [python for python in on.pythons if not python.free_threaded]
+    release = torch.release
+    return [p for p in usual if why_compile_cannot_work(release, (p.major, p.minor)) is None] or usual
 
 
 def _allocator(stack: Stack, matrix: Matrix) -> AllocatorSetting | None:
@@ -164,17 +226,3 @@ def _allocator(stack: Stack, matrix: Matrix) -> AllocatorSetting | None:
 def _trim(wheels: WheelSet, matrix: Matrix) -> tuple[TrimRule, ...]:
     names = {wheel.name for wheel in (*wheels.cuda, *wheels.torch)}
     return tuple(rule for rule in matrix.trim if rule.package in names)
-
-
-def _extras(texts: Sequence[str], wheels: WheelSet) -> tuple[str, ...]:
-    """Normalised, sorted, and none that would touch what the stack fixes."""
-    fixed = {wheel.name: wheel.version for wheel in (*wheels.cuda, *wheels.torch)}
-    extras = sorted({settings.requirement(text) for text in texts})
-    for extra in map(Requirement, extras):
-        version = fixed.get(canonicalize_name(extra.name))
-        if version is not None and not extra.specifier.contains(version, prereleases=True):
-            raise RequestError(
-                f"`{extra}` contradicts the stack, which has {extra.name} {version} in its locked wheel set",
-                hints=[f"leave {extra.name} out, or choose another stack: `gpuimg matrix list`"],
-            )
-    return tuple(extras)

@@ -11,14 +11,18 @@ from typing import Final
 import jinja2
 
 import gpuimg
-from gpuimg.buildfiles import CA_PATH, build_files, from_index
-from gpuimg.model import Context, Matrix, Plan
+from gpuimg.buildfiles import CA_PATH, build_files, from_index, large_files
+from gpuimg.facts import UNKNOWN, Matrix
+from gpuimg.model import Context, Plan
 from gpuimg.naming import REPOSITORY, image_tags, labels
+from gpuimg.source.environment import COMPILER_CACHE, SOURCES, TOOLS, build_environment, build_packages
 from gpuimg.templating import render_template, template_environment
 
 VENV: Final = "/opt/venv"
 CUDA_ROOT: Final = "/opt/cuda"
 PYTHON_ROOT: Final = "/opt/python"
+_OF_THE_SITE: Final = ("network/", "origin/")
+"""How a site reaches its indexes, and where it has torch: other images of the site share the layers."""
 
 
 def render(plan: Plan, matrix: Matrix, *, template_dirs: Sequence[Path] = (), repository: str = REPOSITORY) -> Context:
@@ -30,7 +34,10 @@ def render(plan: Plan, matrix: Matrix, *, template_dirs: Sequence[Path] = (), re
     digest = _plan_digest(environment, plan)
     files = {**build_files(plan), "Dockerfile": _dockerfile(environment, plan, digest=digest)}
     return Context(
-        files=dict(sorted(files.items())), tags=image_tags(plan, matrix, repository=repository), plan_digest=digest
+        files=dict(sorted(files.items())),
+        tags=image_tags(plan, matrix, repository=repository),
+        plan_digest=digest,
+        large=large_files(plan),
     )
 
 
@@ -51,10 +58,25 @@ def _dockerfile(environment: jinja2.Environment, plan: Plan, *, digest: str) -> 
         "packages": _packages(plan),
         "ca_path": CA_PATH if plan.ca_bundle is not None else None,
         "from_pytorch": from_index(plan, "pytorch"),
+        **_source_values(plan),
         "trim_cuda": [rule for rule in plan.trim if rule.package in {wheel.name for wheel in plan.wheels.cuda}],
         "trim_torch": [rule for rule in plan.trim if rule.package in {wheel.name for wheel in plan.wheels.torch}],
     }
     return render_template(environment, "Dockerfile.j2", values).encode()
+
+
+def _source_values(plan: Plan) -> Mapping[str, object]:
+    """What the stage that compiles torch reads beside the plan."""
+    stage = plan.source
+    if stage is None:
+        return {}
+    return {
+        "source_environment": build_environment(plan, stage, cuda_root=CUDA_ROOT),
+        "source_packages": build_packages(stage),
+        "tools": TOOLS,
+        "sources": SOURCES,
+        "compiler_cache": COMPILER_CACHE,
+    }
 
 
 def _plan_digest(environment: jinja2.Environment, plan: Plan) -> str:
@@ -62,7 +84,7 @@ def _plan_digest(environment: jinja2.Environment, plan: Plan) -> str:
     spec = dataclasses.replace(plan.resolution.spec, text="")
     resolution = dataclasses.replace(plan.resolution, spec=spec)
     anywhere = dataclasses.replace(plan, resolution=resolution, ca_bundle=None)
-    files = {name: content for name, content in build_files(anywhere).items() if not name.startswith("network/")}
+    files = {name: content for name, content in build_files(anywhere).items() if not name.startswith(_OF_THE_SITE)}
     files["Dockerfile"] = _dockerfile(environment, anywhere, digest="")
     digest = hashlib.sha256()
     for name, content in sorted(files.items()):
@@ -91,9 +113,10 @@ def _image_environment(plan: Plan) -> Mapping[str, str]:
         if programs not in variables["PATH"].split(":"):
             variables["PATH"] = variables["PATH"].replace(f"{VENV}/bin:", f"{VENV}/bin:{programs}:")
         variables["CUDA_HOME"] = plan.toolkit.home
-        *architectures, newest = map(str, plan.compute_capabilities)  # PTX of the newest serves chips to come
-        newest = newest if newest.endswith("+PTX") else f"{newest}+PTX"
-        variables["TORCH_CUDA_ARCH_LIST"] = ";".join([*architectures, newest])
+        if plan.on_platform.compute_capabilities is not UNKNOWN:
+            *architectures, newest = map(str, plan.on_platform.compute_capabilities)
+            newest = newest if newest.endswith("+PTX") else f"{newest}+PTX"  # serves chips to come
+            variables["TORCH_CUDA_ARCH_LIST"] = ";".join([*architectures, newest])
         if plan.toolkit.kind == "image":
             variables["LD_LIBRARY_PATH"] = ""  # NVIDIA's images set one, which would put their libraries before torch's
         if plan.toolkit.host_compiler is not None:

@@ -22,7 +22,7 @@ _TAG = r"[\w][\w.-]{0,127}"
 _REFERENCE = re.compile(rf"{_REPOSITORY}(?::{_TAG})?(?:@sha256:[0-9a-f]{{64}})?", re.ASCII)
 _TAGGED = re.compile(rf"{_REPOSITORY}(?::{_TAG})?", re.ASCII)
 _URL = re.compile(r"https?://[A-Za-z0-9._~:/?#\[\]@!&()*+,;=%-]+")
-_STAGES = {"scratch", "tools"}
+_STAGES = {"scratch", "tools", "libraries", "source", "wheel"}
 """Names that FROM takes for something else than an image."""
 _MAX_CA_BYTES = 4 * 1024 * 1024
 
@@ -59,21 +59,38 @@ def repository(text: str) -> str:
 
 def index_url(text: str) -> str:
     """`text` if it is the URL of a package index without credentials. Raises RequestError."""
+    return _url(text, "an index", what="a package index", example="https://pypi.example.com/simple")
+
+
+def wheel_url(text: str) -> str:
+    """`text` if it is the URL of a wheel without credentials. Raises RequestError."""
+    example = "https://files.example.com/torch-2.6.0+cu121-cp310-cp310-linux_x86_64.whl"
+    return _url(text, "a wheel", what="a wheel", example=example)
+
+
+def repository_url(text: str) -> str:
+    """`text` if git can clone it by HTTP or its own protocol without credentials. Raises RequestError."""
+    example = "https://git.example.com/mirror/pytorch"
+    _url(re.sub(r"^git://", "http://", text), "a repository", what="a git repository", example=example)
+    return text
+
+
+def _url(text: str, one: str, *, what: str, example: str) -> str:
+    """`text` if it is the URL of `one`, which is in full `what`."""
     if not _URL.fullmatch(text):
-        raise RequestError(
-            f"`{_shown(text)}` is not the URL of a package index", hints=["write it as https://pypi.example.com/simple"]
-        )
+        raise RequestError(f"`{_shown(text)}` is not the URL of {what}", hints=[f"write it as {example}"])
     try:
         parts = urllib.parse.urlsplit(text)
         reachable = bool(parts.hostname) and parts.port != 0
     except ValueError as error:
-        raise RequestError(f"`{_shown(text)}` is not the URL of a package index: {error}") from error
+        raise RequestError(f"`{_shown(text)}` is not the URL of {what}: {error}") from error
     if not reachable:
         raise RequestError(f"`{_shown(text)}` has no host that can be asked")
     if parts.username or parts.password or "@" in parts.netloc:
         raise RequestError(
-            f"the index URL for {parts.hostname} holds a user name or password; a build must not carry those",
-            hints=["use an index that the build can read without one, such as a mirror in the company's network"],
+            f"the {one.split()[1]} URL for {parts.hostname} holds a user name or password;"
+            " a build must not carry those",
+            hints=[f"use {one} that the build can read without one, such as a mirror in the company's network"],
         )
     return text
 

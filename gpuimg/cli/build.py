@@ -13,7 +13,8 @@ import typer
 
 from gpuimg.cli import options, outcome
 from gpuimg.errors import RequestError
-from gpuimg.model import Context, Matrix, Plan, Report, Status
+from gpuimg.facts import Matrix
+from gpuimg.model import Context, Plan, Report, Status
 
 if TYPE_CHECKING:
     from gpuimg.cli.console import Console
@@ -31,6 +32,8 @@ def build(
     platform: options.PlatformName = "linux/amd64",
     base: options.Base = None,
     extra: options.Extra = None,
+    requirements: options.Requirements = None,
+    unlocked_extras: options.UnlockedExtras = False,
     tag: Annotated[
         list[str] | None, typer.Option("--tag", "-t", metavar="NAME", help="One more name for the image; repeatable.")
     ] = None,
@@ -43,6 +46,11 @@ def build(
     index_url: options.IndexUrl = None,
     torch_index_url: options.TorchIndexUrl = None,
     ca_bundle: options.CaBundle = None,
+    exact: options.Exact = False,
+    arch: options.Arch = None,
+    source_url: options.SourceUrl = None,
+    torch_wheel: options.TorchWheel = None,
+    max_jobs: options.MaxJobs = None,
     build_network: Annotated[
         str | None, typer.Option("--build-network", metavar="NETWORK", help="Network of the build steps, such as host.")
     ] = None,
@@ -78,9 +86,16 @@ def build(
     if tag and len(wanted_specs) > 1:
         raise RequestError("--tag names one image, but several are to be built", hints=["build them one at a time"])
     tags = [settings.image_tag(text) for text in tag or ()]
+    compiled = options.compilation(
+        exact=exact, arch=arch, source_url=source_url, torch_wheel=torch_wheel, max_jobs=max_jobs
+    )
     job = _Job(
         network=settings.network(build_network) if build_network else None,
-        build_args={**proxy_arguments(os.environ), **({"REFRESHED_AT": _now()} if refresh else {})},
+        build_args={
+            **proxy_arguments(os.environ),
+            **({"REFRESHED_AT": _now()} if refresh else {}),
+            **({"MAX_JOBS": str(max_jobs)} if max_jobs else {}),
+        },
         labels=dict(settings.label(text) for text in label or ()),
         smoke=SmokeOptions(gpus=settings.gpus(gpus)) if verify else None,
         tags=tuple(tags),
@@ -92,12 +107,23 @@ def build(
         platform=platform,
         base=base,
         extra=extra,
+        requirements=requirements,
         index_url=index_url,
         torch_index_url=torch_index_url,
         ca_bundle=options.trusted_bundle(ca_bundle),
         matrix_dir=matrix_dir,
+        source_url=source_url,
+        torch_wheel=torch_wheel,
     )
-    plans = options.make_plans(wanted_specs, matrix, wanted, console, skip_impossible=every)
+    plans = options.make_plans(
+        wanted_specs,
+        matrix,
+        wanted,
+        console,
+        skip_impossible=every,
+        compiled=compiled,
+        unlocked_extras=unlocked_extras,
+    )
     for text in tags:
         _refuse_lie(text, plans[0])
     contexts = [

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -12,11 +13,12 @@ import typer
 
 from gpuimg.errors import RequestError
 from gpuimg.text import printable
-from gpuimg.versions import Platform, PythonVersion
+from gpuimg.versions import ComputeCapability, Platform, PythonVersion
 
 if TYPE_CHECKING:
     from gpuimg.cli.console import Console
-    from gpuimg.model import Matrix, Plan
+    from gpuimg.facts import Matrix
+    from gpuimg.model import Plan, Resolution
     from gpuimg.plan import Settings
 
 Flavor = Annotated[
@@ -29,6 +31,16 @@ Extra = Annotated[
     list[str] | None,
     typer.Option(
         "--extra", "-e", metavar="REQUIREMENT", help="A package to add, such as transformers==4.40.0; repeatable."
+    ),
+]
+Requirements = Annotated[
+    list[Path] | None,
+    typer.Option("--requirements", metavar="FILE", help="A file of packages to add, one a line; repeatable."),
+]
+UnlockedExtras = Annotated[
+    bool,
+    typer.Option(
+        "--unlocked-extras", help="Leave extras to the build, which resolves them without hashes; reads no index here."
     ),
 ]
 IndexUrl = Annotated[
@@ -61,6 +73,31 @@ MatrixDir = Annotated[
     list[Path] | None,
     typer.Option("--matrix-dir", metavar="DIR", help="Folder whose matrix files add or replace rows; repeatable."),
 ]
+Exact = Annotated[
+    bool, typer.Option("--exact", help="Compile torch where nobody published what SPEC names, such as 2.6-cu121.")
+]
+Arch = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--arch", metavar="CAPABILITY", help="With --exact: compile only for this GPU, such as 8.0; repeatable."
+    ),
+]
+SourceUrl = Annotated[
+    str | None,
+    typer.Option("--source-url", metavar="URL", help="With --exact: git repository in place of PyTorch's own."),
+]
+TorchWheel = Annotated[
+    str | None,
+    typer.Option(
+        "--torch-wheel",
+        metavar="FILE|URL",
+        help="With --exact: take this wheel, compiled before. A URL ends in #sha256=HASH.",
+    ),
+]
+MaxJobs = Annotated[
+    int | None,
+    typer.Option("--max-jobs", min=1, metavar="N", help="With --exact: compilers at once.  [default: by memory]"),
+]
 TemplateDir = Annotated[
     list[Path] | None,
     typer.Option("--template-dir", metavar="DIR", help="Folder whose templates replace gpuimg's; repeatable."),
@@ -78,22 +115,56 @@ def plan_settings(
     torch_index_url: str | None,
     ca_bundle: Path | None,
     matrix_dir: Sequence[Path] | None,
+    requirements: Sequence[Path] | None = None,
+    source_url: str | None = None,
+    torch_wheel: str | None = None,
 ) -> Settings:
     """Give the settings that the options say. Raises RequestError for a value that is none."""
     from gpuimg import settings
+    from gpuimg.extras.requirements import read_requirements
     from gpuimg.plan import Settings
+    from gpuimg.source.wheel import read_wheel
 
     return Settings(
         flavor=flavor,
         python=_python(python) if python else None,
         platform=_platform(platform),
         base=base,
-        extras=tuple(extra or ()),
+        extras=(*(extra or ()), *(text for path in requirements or () for text in read_requirements(path))),
         index_url=index_url,
         torch_index_url=torch_index_url,
         ca_bundle=settings.ca_bundle(ca_bundle) if ca_bundle else None,
+        source_url=source_url,
+        torch_wheel=read_wheel(torch_wheel) if torch_wheel else None,
         overlays=tuple(matrix_dir or ()),
     )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Compilation:
+    """``--exact`` and what goes with it."""
+
+    exact: bool
+    compute_capabilities: tuple[ComputeCapability, ...]
+
+
+def compilation(
+    *,
+    exact: bool,
+    arch: Sequence[str] | None,
+    source_url: str | None = None,
+    torch_wheel: str | None = None,
+    max_jobs: int | None = None,
+) -> Compilation:
+    """Give what the options of source builds say. Raises RequestError for one that would mean nothing."""
+    given = {"--arch": arch, "--source-url": source_url, "--torch-wheel": torch_wheel, "--max-jobs": max_jobs}
+    names = [name for name, value in given.items() if value]
+    if names and not exact:
+        raise RequestError(f"{names[0]} is for source builds", hints=["say --exact too"])
+    useless = [name for name in names if name in {"--source-url", "--max-jobs"}]
+    if torch_wheel and useless:
+        raise RequestError(f"{useless[0]} is for compiling, and --torch-wheel leaves nothing to compile")
+    return Compilation(exact=exact, compute_capabilities=tuple(_capability(text) for text in arch or ()))
 
 
 def text_width(console: Console) -> int:
@@ -112,28 +183,55 @@ def trusted_bundle(named: Path | None) -> Path | None:
 
 
 def make_plans(
-    specs: Sequence[str], matrix: Matrix, wanted: Settings, console: Console, *, skip_impossible: bool = False
+    specs: Sequence[str],
+    matrix: Matrix,
+    wanted: Settings,
+    console: Console,
+    *,
+    skip_impossible: bool = False,
+    compiled: Compilation | None = None,
+    unlocked_extras: bool = False,
 ) -> list[Plan]:
-    """Resolve and plan each spec; a substitution is said once, plainly.
+    """Resolve and plan each spec, with its extras; a substitution is said once, plainly.
 
-    With `skip_impossible` what can't be had under `wanted` is left out, and said.
+    With `skip_impossible` what can't be had under `wanted` is left out, and said. With `unlocked_extras` the build
+    resolves them.
     """
+    from gpuimg.cli.extras import with_extras
     from gpuimg.plan import make_plan
     from gpuimg.resolve import resolve
+    from gpuimg.source.resolve import resolve_exact
     from gpuimg.spec import parse_spec
+
+    def resolved(text: str) -> Resolution:
+        spec = parse_spec(text)
+        if compiled is None or not compiled.exact:
+            return resolve(spec, matrix)
+        return resolve_exact(spec, matrix, compute_capabilities=compiled.compute_capabilities)
 
     plans = []
     for spec in specs:
         with _left_out(console) if skip_impossible else contextlib.nullcontext():
-            plans.append(make_plan(resolve(parse_spec(spec), matrix), matrix, wanted))
+            plan = make_plan(resolved(spec), matrix, wanted)
+            plans.append(with_extras(plan, matrix, wanted.extras, console, unlocked=unlocked_extras))
     for plan in plans:
-        substitution = plan.resolution.substitution
+        build, substitution = plan.resolution.source, plan.resolution.substitution
+        if build is not None and plan.source is not None:
+            console.notice(
+                f"{build.name} was never published: torch is compiled from its sources, which takes hours."
+                f"\nLimits: {build.limits}"
+            )
         if substitution is not None:
             console.notice(
                 f"{substitution.name} was never published; this is {plan.stack.name} instead. {substitution.reason}"
                 f"\nLimits: {substitution.limits}"
             )
-        if not plan.wheels.locked:
+        if not plan.wheels.closed:
+            console.notice(
+                f"{plan.stack.name} comes from PyTorch's own index, and what its wheel asks for is not known here:"
+                " torch is pinned by version, the build resolves the CUDA libraries."
+            )
+        elif not plan.wheels.locked:
             console.notice(
                 f"{plan.stack.name} comes from PyTorch's own index: its torch is pinned by version, not by hash."
             )
@@ -147,6 +245,13 @@ def _left_out(console: Console) -> Iterator[None]:
         yield
     except RequestError as error:
         console.notice(f"left out: {error.message}")
+
+
+def _capability(text: str) -> ComputeCapability:
+    try:
+        return ComputeCapability.parse(text)
+    except ValueError as error:
+        raise RequestError(printable(str(error)), hints=["write it as --arch 8.0 --arch 9.0+PTX"]) from error
 
 
 def _python(text: str) -> PythonVersion:

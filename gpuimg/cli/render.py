@@ -1,4 +1,4 @@
-"""``gpuimg render``: the Dockerfile on stdout, or the whole context in a folder. No engine, no network."""
+"""``gpuimg render``: the Dockerfile on stdout, or the whole context in a folder. No engine; extras need an index."""
 
 from __future__ import annotations
 
@@ -21,12 +21,18 @@ def render(
     platform: options.PlatformName = "linux/amd64",
     base: options.Base = None,
     extra: options.Extra = None,
+    requirements: options.Requirements = None,
+    unlocked_extras: options.UnlockedExtras = False,
     index_url: options.IndexUrl = None,
     torch_index_url: options.TorchIndexUrl = None,
     ca_bundle: Annotated[
         Path | None,
         typer.Option("--ca-bundle", metavar="FILE", help="PEM file that the build trusts; goes into the context."),
     ] = None,
+    exact: options.Exact = False,
+    arch: options.Arch = None,
+    source_url: options.SourceUrl = None,
+    torch_wheel: options.TorchWheel = None,
     matrix_dir: options.MatrixDir = None,
     template_dir: options.TemplateDir = None,
 ) -> None:
@@ -41,22 +47,26 @@ def render(
 
     console = Console()
     matrix = load_matrix(tuple(matrix_dir or ()))
+    compiled = options.compilation(exact=exact, arch=arch, source_url=source_url, torch_wheel=torch_wheel)
     wanted = options.plan_settings(
         flavor=flavor,
         python=python,
         platform=platform,
         base=base,
         extra=extra,
+        requirements=requirements,
         index_url=index_url,
         torch_index_url=torch_index_url,
         ca_bundle=ca_bundle,
         matrix_dir=matrix_dir,
+        source_url=source_url,
+        torch_wheel=torch_wheel,
     )
-    (plan,) = options.make_plans([spec], matrix, wanted, console)
+    (plan,) = options.make_plans([spec], matrix, wanted, console, compiled=compiled, unlocked_extras=unlocked_extras)
     context = render_plan(plan, matrix, template_dirs=tuple(template_dir or ()))
     if output is None:
         console.data(context.files["Dockerfile"].decode())
         return
     write_context(context, output)
-    console.info(f"wrote {len(context.files)} files to {output}")
+    console.info(f"wrote {len(context.files) + len(context.large)} files to {output}")
     console.info(f"build it: docker build --platform {plan.platform} --tag {context.tags[0]} {output}")

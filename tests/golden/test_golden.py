@@ -15,6 +15,7 @@ from gpuimg.model import Context
 from gpuimg.plan import Settings, make_plan
 from gpuimg.render import render
 from gpuimg.resolve import resolve
+from gpuimg.source.resolve import resolve_exact
 from gpuimg.spec import parse_spec
 from gpuimg.versions import Platform
 
@@ -26,7 +27,11 @@ CASES: Final = {
     "devel-from-wheels": ("2.13-cu130-devel", Settings()),
     "devel-from-apt": ("2.6-cu124-devel", Settings()),
     "devel-from-image": ("2.5-cu121-devel", Settings()),
+    "source-build": ("2.6-cu121 --exact", Settings()),
     "standalone-python": ("2.9-cu128-py314", Settings()),
+    "free-threaded": ("2.9-cu128-py313t", Settings()),
+    "libraries-bundled": ("2.0-cu118", Settings()),
+    "libraries-unknown": ("2.9-cu128", Settings(platform=Platform.ARM64)),
     "arm64-private-index": (
         "2.15-cu132",
         Settings(
@@ -43,7 +48,9 @@ CASES: Final = {
 def _context(name: str) -> Context:
     spec, wanted = CASES[name]
     matrix = load_matrix()
-    return render(make_plan(resolve(parse_spec(spec), matrix), matrix, wanted), matrix)
+    spec, exact, _ = spec.partition(" --exact")
+    resolution = (resolve_exact if exact else resolve)(parse_spec(spec), matrix)
+    return render(make_plan(resolution, matrix, wanted), matrix)
 
 
 @pytest.mark.parametrize("name", CASES)

@@ -40,6 +40,7 @@ class IndexSource:
     """Of the simple index; with ``{variant}`` where each CUDA variant has pages of its own."""
     oldest_torch: Version
     variants: tuple[str, ...] = ()
+    """Those that may exist; one that has no page for torch, and had none before, isn't there."""
 
 
 def observe(index: IndexSource, session: Session, *, previous: Record | None, progress: Progress) -> Record:
@@ -53,6 +54,8 @@ def observe(index: IndexSource, session: Session, *, previous: Record | None, pr
     """
     reader = _Reader(index, session, previous=previous, progress=progress)
     projects = [project for variant in index.variants or (None,) for project in reader.projects(variant)]
+    if not projects:
+        raise UpstreamError(index.name, _TORCH, f"none of {', '.join(index.variants)} has a page")
     projects.sort(key=lambda item: (_ORDER.index(item.project), item.variant or ""))
     record = Record(index=index.name, read_on=datetime.now(timezone.utc).date(), projects=tuple(projects))
     if previous is not None and dataclasses.replace(record, read_on=previous.read_on) == previous:
@@ -69,9 +72,11 @@ class _Reader:
         self._done = self._total = 0
 
     def projects(self, variant: str | None) -> list[Project]:
-        """All projects of a variant, or of an index that has none."""
+        """All projects of a variant, or of an index that has none; nothing for a variant that isn't there."""
         names = _ORDER if variant is None else (_TORCH, *_COMPANIONS)
         pages = self._pages(names, variant)
+        if variant is not None and not pages[_TORCH] and self._before(_TORCH, variant) is None:
+            return []
         oldest = self._index.oldest_torch
         torch = {version: files for version, files in pages[_TORCH].items() if version >= oldest}
         if not torch:
@@ -110,13 +115,15 @@ class _Reader:
             try:
                 files = read_project(url, project=name, index=self._name(variant), session=self._session)
             except NoProjectError:
-                before = self._previous.find(name, variant=variant) if self._previous else None
-                if name == _TORCH or before is not None:
+                if self._before(name, variant) is not None or (name == _TORCH and variant is None):
                     raise
-                return {}  # not every variant has every companion, nor every company's mirror
+                return {}  # not every variant has every companion, nor every company's mirror every variant
             return stable_releases(files, variant=variant)
 
         return dict(zip(names, self._map(read, names, lambda name: name), strict=True))
+
+    def _before(self, name: str, variant: str | None) -> Project | None:
+        return self._previous.find(name, variant=variant) if self._previous else None
 
     def _facts(
         self, files: Sequence[IndexFile], variant: str | None, *, with_build: bool = False

@@ -12,6 +12,7 @@ from pathlib import Path
 from gpuimg.errors import UpstreamError
 from gpuimg.facts import Stack
 from gpuimg.matrix.checks import check_wheels
+from gpuimg.matrix.files import read_document
 from gpuimg.matrix.load import load_matrix
 from gpuimg.matrix.rows import build_row
 from gpuimg.update.builds import OLDEST, PYPI, PYTORCH, collect_builds
@@ -21,6 +22,7 @@ from gpuimg.update.observe import IndexSource, observe
 from gpuimg.update.record import Record, dump_record, load_record
 from gpuimg.update.session import Session, Traffic
 from gpuimg.update.typed import Typed, load_typed
+from gpuimg.versions import CudaVersion
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -117,7 +119,8 @@ def write_update(update: Update, folder: Path) -> None:
 def _read_indexes(
     request: Request, typed: Typed, open_session: Callable[[], Session], *, progress: Progress
 ) -> tuple[dict[str, Record], list[str]]:
-    variants = sorted({row.cuda for row in typed.index_builds})
+    known = read_document(request.folder / "cuda.yaml", schema="cuda")["cudas"]
+    variants = sorted({row.cuda for row in typed.index_builds} | {CudaVersion.parse(row["version"]) for row in known})
     sources = [
         IndexSource(name=PYPI, url=request.pypi_url, oldest_torch=OLDEST),
         IndexSource(

@@ -148,22 +148,31 @@ def publish(index: IndexServer, torch: str, *, pythons: tuple[str, ...] = ("cp31
         index.add(f"{name}-py3-none-any.whl")
 
 
-def publish_cu118(pytorch: IndexServer, torch: str, *, pythons: tuple[str, ...] = ("cp310", "cp311")) -> None:
-    """PyTorch's own side of a release: torch and its companions for CUDA 11.8."""
+def publish_cu118(pytorch: IndexServer, torch: str) -> None:
+    publish_on_pytorch(pytorch, torch, variant="cu118")
+
+
+def publish_on_pytorch(
+    pytorch: IndexServer, torch: str, *, variant: str, pythons: tuple[str, ...] = ("cp310", "cp311")
+) -> None:
+    """PyTorch's own side of a release: torch and its companions for one CUDA."""
     minor = int(torch.split(".")[1])
+    major = variant[2:4]
     asks = [
-        f"nvidia-cudnn-cu11==9.1.0.70; {ON_LINUX}",
-        f"nvidia-nccl-cu11==2.21.5; {ON_LINUX}",
+        f"nvidia-cudnn-cu{major}==9.1.0.70; {ON_LINUX}",
+        f"nvidia-nccl-cu{major}==2.21.5; {ON_LINUX}",
         f"triton==3.{minor}.0; {ON_LINUX}",
         "numpy",
     ]
     for python in pythons:
-        name = f"torch-{torch}+cu118-{python}-{python}-linux_x86_64.whl"
-        wheel = make_wheel(name, requires=asks, padding_bytes=int(python[2:]), version_py="cuda: str = '11.8'\n")
-        pytorch.add(name, wheel, variant="cu118")
+        size = int(python[2:])
+        name = f"torch-{torch}+{variant}-{python}-{python}-linux_x86_64.whl"
+        cuda = f"{major}.{variant[4:]}"
+        wheel = make_wheel(name, requires=asks, padding_bytes=size, version_py=f"cuda: str = '{cuda}'\n")
+        pytorch.add(name, wheel, variant=variant)
         for companion, version in (("torchvision", f"0.{minor + 15}.0"), ("torchaudio", torch)):
-            name = f"{companion}-{version}+cu118-{python}-{python}-linux_x86_64.whl"
-            pytorch.add(name, make_wheel(name, requires=[f"torch=={torch}"]), variant="cu118")
+            name = f"{companion}-{version}+{variant}-{python}-{python}-linux_x86_64.whl"
+            pytorch.add(name, make_wheel(name, requires=[f"torch=={torch}"]), variant=variant)
 
 
 def unreachable(handler: Handler) -> None:
@@ -313,6 +322,24 @@ def test_an_index_that_lies_is_an_error_and_the_old_matrix_stays(
     assert problem in caught.value.message
     assert caught.value.exit_code == 3
     assert {path: path.read_bytes() for path in folder.rglob("*.yaml")} == before
+
+
+def test_an_address_without_any_variant_is_no_index_of_pytorch_s(
+    run: Callable[..., Update], index: IndexServer
+) -> None:
+    publish(index, "2.6.0")
+    with pytest.raises(UpstreamError, match=r"pytorch: torch: none of cu117, cu118, .*cu132.* has a page"):
+        run()
+
+
+def test_a_variant_that_nobody_typed_is_found(
+    run: Callable[..., Update], index: IndexServer, pytorch: IndexServer, folder: Path
+) -> None:
+    publish(index, "2.6.0")
+    for variant in ("cu118", "cu126"):
+        publish_on_pytorch(pytorch, "2.6.0", variant=variant)
+    run()
+    assert set(rows(folder)) == {"2.6.0-cu118", "2.6.0-cu124", "2.6.0-cu126"}
 
 
 def test_a_set_that_can_t_be_closed_is_told_with_uv_s_reason(

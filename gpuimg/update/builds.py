@@ -10,7 +10,7 @@ from packaging.version import Version
 
 from gpuimg.errors import UpstreamError
 from gpuimg.facts import UNKNOWN, LeftOut, Source, Unknown
-from gpuimg.update.fitting import Needs, companion, divide, has_wheel, newest_triton, pythons_of
+from gpuimg.update.fitting import Companion, Needs, companion, divide, has_wheel, newest_triton, pythons_of
 from gpuimg.update.pins import exact, wanted
 from gpuimg.update.record import Project, Record, RecordedWheel, Release
 from gpuimg.update.typed import IndexBuild, Typed
@@ -37,7 +37,7 @@ class Build:
     cudnn: Version | Unknown
     nccl: Version | Unknown
     triton: Version | None
-    companions: Mapping[str, Version | None]
+    companions: Mapping[str, Companion]
     libraries: str
     requirements: tuple[str, ...]
     """The library wheels that it asks for, where PyPI's wheel of the same release doesn't say."""

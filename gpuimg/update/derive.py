@@ -54,7 +54,7 @@ def _row(torch: Version, cuda: CudaVersion, builds: Sequence[Build], typed: Type
     sources = [*best.sources, *(_of_platform(source, build.platform) for build in others for source in build.sources)]
     sources.append(Source(fields=("cxx11_abi", "glibc"), source=binary.sources[0].source,
                           confidence=binary.sources[0].confidence, note=binary.sources[0].note))  # fmt: skip
-    sources += [_companion_source(package, torch, cuda, best.companions[package], typed) for package in COMPANIONS]
+    sources += [best.companions[package].source for package in COMPANIONS]
     platforms = []
     for build in builds:
         chips = typed.capabilities(torch, cuda, build.platform)
@@ -79,7 +79,7 @@ def _row(torch: Version, cuda: CudaVersion, builds: Sequence[Build], typed: Type
         "cudnn": str(cudnn),
         "nccl": str(nccl),
         "triton": _text(best.triton),
-        **{package: _text(best.companions[package]) for package in COMPANIONS},
+        **{package: _text(best.companions[package].version) for package in COMPANIONS},
         "cxx11_abi": binary.cxx11_abi,
         "last_seen": last_seen if any(build.index == PYTORCH for build in builds) else None,
         "platforms": platforms,
@@ -98,15 +98,6 @@ def _agreed(name: str, what: str, versions: Iterable[Version | Unknown]) -> Vers
     if len(known) > 1:
         raise UpstreamError("torch", name, f"{what} differs between platforms: {', '.join(map(str, sorted(known)))}")
     return next(iter(known), UNKNOWN)
-
-
-def _companion_source(package: str, torch: Version, cuda: CudaVersion, version: Version | None, typed: Typed) -> Source:
-    row = typed.companion(package, torch, cuda)
-    if row is not None:
-        first = row.sources[0]
-        return Source(fields=(package,), source=first.source, confidence=first.confidence, note=row.reason)
-    found = f"PyPI: Requires-Dist of {package} {version}" if version else f"PyPI: no {package} asks for torch {torch}"
-    return Source(fields=(package,), source=found, confidence="stated")
 
 
 def _of_platform(source: Source, platform: Platform) -> Source:

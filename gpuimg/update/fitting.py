@@ -9,7 +9,7 @@ from typing import Final
 from packaging.version import Version
 
 from gpuimg.errors import UpstreamError
-from gpuimg.facts import LeftOut
+from gpuimg.facts import LeftOut, Source
 from gpuimg.update.pins import exact, wanted
 from gpuimg.update.record import Record, RecordedWheel
 from gpuimg.update.typed import Typed
@@ -27,6 +27,14 @@ def pythons_of(wheels: Iterable[RecordedWheel]) -> tuple[PythonVersion, ...]:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Companion:
+    """The release of a companion that goes with a build, and what says so."""
+
+    version: Version | None
+    source: Source
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Needs:
     """What a build needs beside torch, on one platform."""
 
@@ -35,7 +43,7 @@ class Needs:
     platform: Platform
     requires: Sequence[str]
     triton: Version | None
-    companions: Mapping[str, Version | None]
+    companions: Mapping[str, Companion]
     told: bool = False
     """Nobody could read its wheel: `requires` are those of PyPI's x86_64 wheel, and nothing is known of its triton on
     another platform."""
@@ -60,7 +68,8 @@ def _lacks(python: PythonVersion, needs: Needs, pypi: Record) -> str | None:
     if needs.triton is not None and "triton" not in asked:
         return f"torch asks for no triton on Python {python}: torch.compile would not work"
     triton = None if needs.told and needs.platform is not Platform.AMD64 else needs.triton
-    for name, version in {"triton": triton, **needs.companions}.items():
+    companions = {name: item.version for name, item in needs.companions.items()}
+    for name, version in {"triton": triton, **companions}.items():
         if version is not None and not has_wheel(pypi, name, version, python, needs.platform):
             return f"{name} {version} has no wheel for it"
     return None
@@ -74,20 +83,32 @@ def has_wheel(pypi: Record, name: str, version: Version, python: PythonVersion, 
     return any(target.takes(wheel.tags) for wheel in files if wheel.yanked is None)
 
 
-def companion(name: str, torch: Version, cuda: CudaVersion, *, pypi: Record, typed: Typed) -> Version | None:
-    """The companion that goes with a torch: as its own metadata says, else as people know."""
+def companion(name: str, torch: Version, cuda: CudaVersion, *, pypi: Record, typed: Typed) -> Companion:
+    """The companion that goes with a torch: as people know, else the one whose metadata names just this torch, else the
+    newest whose metadata allows it."""
     row = typed.companion(name, torch, cuda)
     if row is not None:
-        return row.version
+        told = row.sources[0]
+        source = Source(fields=(name,), source=told.source, confidence=told.confidence, note=row.reason)
+        return Companion(version=row.version, source=source)
     project = pypi.find(name)
-    fitting = [
-        release.version
-        for release in (project.releases if project else ())
-        for metadata in release.metadata
-        if exact(wanted(metadata.requires_dist, platform=Platform.AMD64, python=_ANY).get("torch")) == torch
-        and any(wheel.yanked is None for wheel in release.files)
-    ]
-    return max(fitting, default=None)
+    named, allowed = [], []
+    for release in project.releases if project else ():
+        asked = [
+            wanted(item.requires_dist, platform=Platform.AMD64, python=_ANY).get("torch") for item in release.metadata
+        ]
+        if all(wheel.yanked is not None for wheel in release.files):
+            continue
+        named += [release.version for item in asked if exact(item) == torch]
+        allowed += [release.version for item in asked if item and item.specifier and item.specifier.contains(torch)]
+    version = max(named or allowed, default=None)
+    if version is None:
+        found, confidence = f"PyPI: no {name} asks for torch {torch}", "stated"
+    elif named:
+        found, confidence = f"PyPI: Requires-Dist of {name} {version}", "stated"
+    else:
+        found, confidence = f"PyPI: Requires-Dist of {name} {version}, the newest that allows torch {torch}", "derived"
+    return Companion(version=version, source=Source(fields=(name,), source=found, confidence=confidence))
 
 
 def newest_triton(requires: Sequence[str], torch: Version, platform: Platform, pypi: Record) -> Version | None:

@@ -174,6 +174,24 @@ def test_a_python_may_be_left_out_of_some_builds_alone() -> None:
     assert row["platforms"][0]["pythons"] == ["3.10", "3.11"]
 
 
+def test_a_companion_that_names_no_one_torch_is_the_newest_that_allows_it() -> None:
+    pypi = record(
+        torch=[release("torch", "2.16.0", requires=ASKS, cuda="12.4")],
+        torchvision=[
+            release("torchvision", "0.29.0", requires=["torch==2.14.0"]),
+            release("torchvision", "0.29.2", requires=["torch>=2.14.0"]),
+            release("torchvision", "0.30.0", requires=["torch>=2.14.0"]),
+            release("torchvision", "0.31.0", requires=["torch>=2.17"]),
+        ],
+        torchaudio=[release("torchaudio", "2.11.0")],
+        triton=[release("triton", "3.2.0")],
+    )
+    (row,) = derive(pypi)
+    assert (row["torchvision"], row["torchaudio"]) == ("0.30.0", None)
+    (source,) = [item for item in row["sources"] if item["fields"] == ["torchvision"]]
+    assert source["confidence"] == "derived"
+
+
 def test_the_newest_triton_that_a_range_allows() -> None:
     pypi = record(
         torch=[release("torch", "2.14.0", requires=[*ASKS[:2], "triton~=3.8.0"], cuda="12.4")],

@@ -36,7 +36,11 @@ def update(
     ] = None,
     matrix_dir: Annotated[
         Path | None,
-        typer.Option("--matrix-dir", metavar="DIR", help="The matrix to update.  [default: the checkout's own]"),
+        typer.Option(
+            "--matrix-dir",
+            metavar="DIR",
+            help="The matrix to update; a new folder gets a copy of ours first.  [default: ours, in a checkout]",
+        ),
     ] = None,
 ) -> None:
     """Derive the matrix anew from what the package indexes say.
@@ -54,12 +58,12 @@ def update(
     from gpuimg.update.run import Request, default_index, update_matrix, write_update
 
     console = Console()
-    folder = matrix_dir or MATRICES
     if matrix_dir is None and write and not is_checkout():
         raise RequestError(
             "this gpuimg is installed, and its matrix belongs to the package",
             hints=["`gpuimg matrix update --write --matrix-dir DIR` writes to a copy of the matrix in DIR"],
         )
+    folder = MATRICES if matrix_dir is None else _of_the_user(matrix_dir, write=write)
     matrix = load_matrix(base=folder)
     unknown = sorted(set(relock or ()) - {stack.name for stack in matrix.stacks})
     if unknown:
@@ -67,7 +71,7 @@ def update(
     request = Request(
         folder=folder,
         pypi_url=settings.index_url(index_url) if index_url else default_index(),
-        pytorch_url=settings.index_url(torch_index_url) if torch_index_url else matrix.pytorch_index,
+        pytorch_url=_of_variants(torch_index_url) if torch_index_url else matrix.pytorch_index,
         relock=frozenset(relock or ()),
         today=dt.datetime.now(dt.timezone.utc).date(),
     )
@@ -87,6 +91,39 @@ def update(
         console.info(f"{len(changes.files)} files written below {folder}")
     else:
         console.info(f"{len(changes.files)} files would change: `gpuimg matrix update --write` writes them")
+
+
+def _of_the_user(folder: Path, *, write: bool) -> Path:
+    """The user's matrix; where there is none yet a copy of ours, which is made if it is to be written."""
+    import shutil
+
+    from gpuimg.paths import MATRICES
+
+    try:
+        if (folder / "torch.yaml").exists():
+            return folder
+        if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+            raise RequestError(
+                f"{printable(str(folder))} is no matrix: it has no torch.yaml", hints=["name a new or an empty folder"]
+            )
+        if not write:
+            return MATRICES
+        shutil.copytree(MATRICES, folder, dirs_exist_ok=True)
+    except OSError as error:
+        raise RequestError(f"{printable(str(folder))} can't be used: {error.strerror}") from error
+    return folder
+
+
+def _of_variants(url: str) -> str:
+    from gpuimg import settings
+
+    if "{variant}" not in url:
+        raise RequestError(
+            f"`{printable(url)}` says not where each CUDA's pages are",
+            hints=["write {variant} where cu124 stands, as in https://pytorch.example.com/whl/{variant}"],
+        )
+    settings.index_url(url.replace("{variant}", "cu124"))
+    return url
 
 
 def _show(changes: Update, folder: Path, console: Console) -> None:

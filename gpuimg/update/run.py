@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 
-from gpuimg.errors import UpstreamError
+from gpuimg.errors import RequestError, UpstreamError
 from gpuimg.facts import Stack
 from gpuimg.matrix.checks import check_wheels
 from gpuimg.matrix.files import read_document
@@ -98,7 +98,18 @@ def default_index() -> str:
 
 
 def write_update(update: Update, folder: Path) -> None:
-    """Write the files of an update: each whole or not at all, the wheel sets first and the rows that need them last."""
+    """Write the files of an update: each whole or not at all, the wheel sets first and the rows that need them last.
+
+    Raises:
+        RequestError: the folder can't be written.
+    """
+    try:
+        _write(update, folder)
+    except OSError as error:
+        raise RequestError(f"{folder} can't be written: {error.strerror}") from error
+
+
+def _write(update: Update, folder: Path) -> None:
     for name in sorted(update.files, key=lambda name: (name == "torch.yaml", name)):
         path, text = folder / name, update.files[name]
         if text is None:
@@ -148,10 +159,10 @@ def _read_indexes(
 
 
 def _what_stays(index: str, previous: Record | None) -> str:
-    name = {PYPI: "PyPI", PYTORCH: "PyTorch's own index"}[index]
     if previous is None:
-        return f"What is known of {name} stays what people typed into builds.yaml, marked as never seen."
-    return f"What it said on {previous.read_on} stays, marked with that date."
+        return "What is known of PyTorch's own index stays what people typed into builds.yaml, marked as never seen."
+    mark = ", marked with that date" if index == PYTORCH else ""
+    return f"What it said on {previous.read_on} stays{mark}."
 
 
 # --- the files -------------------------------------------------------------------------------------------------------

@@ -218,6 +218,8 @@ class Gpu:
 
     name: str
     compute_capability: ComputeCapability
+    host_platforms: tuple[Platform, ...] = ()
+    """Where it comes with a CPU of its own, that CPU's platform; empty: it may sit beside any."""
     sources: tuple[Source, ...]
 
 

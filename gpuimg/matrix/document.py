@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from gpuimg.facts import Matrix, Source
 from gpuimg.matrix.export import stack_as_json
+from gpuimg.matrix.wishes import host_platforms
 
 SCHEMA: Final = 1
 """Grows with each change that a reader of the last one would trip over."""
@@ -61,6 +62,7 @@ def matrix_as_json(matrix: Matrix) -> dict[str, Any]:
             {
                 "name": row.name,
                 "compute_capability": str(row.compute_capability),
+                "host_platforms": [str(platform) for platform in host_platforms([row])],
                 "sources": _sources(row.sources),
             }
             for row in matrix.gpus

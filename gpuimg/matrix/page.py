@@ -18,6 +18,7 @@ from markupsafe import Markup
 from gpuimg.facts import Chip, Gpu, Matrix, Source
 from gpuimg.matrix.cells import Grid, lay_out
 from gpuimg.matrix.document import matrix_as_json
+from gpuimg.matrix.wishes import host_platforms
 from gpuimg.paths import TEMPLATES
 from gpuimg.templating import render_template
 from gpuimg.text import printable
@@ -39,6 +40,7 @@ def render_page(matrix: Matrix) -> str:
         {
             "grid": grid,
             "chips": tuple(_with_gpus(matrix)),
+            "hosts_of": lambda gpus: " ".join(map(str, host_platforms(gpus))),
             "cudas": sorted(matrix.cudas, key=lambda row: row.version, reverse=True),
             "platforms": sorted({str(on.platform) for stack in matrix.stacks for on in stack.platforms}),
             "pythons": sorted({python for stack in matrix.stacks for on in stack.platforms for python in on.pythons}),

@@ -46,6 +46,8 @@ class HostGpu:
 
     label: str | None
     compute_capability: ComputeCapability
+    platforms: tuple[Platform, ...] = ()
+    """Those of the hosts that have it; empty: any."""
 
     def __str__(self) -> str:
         return (
@@ -104,8 +106,15 @@ def judge(stack: Stack, host: Host, matrix: Matrix, *, wishes: Wishes | None = N
     cuda = _cuda(stack, matrix)
     general = [*_driver_for_cuda(cuda, host, matrix), *_drivers_for_chips(host, matrix)]
     findings: dict[StackPlatform, list[_Finding]] = {}
-    for on in wanted_platforms(stack, wishes or Wishes()):
+    wishes = wishes or Wishes()
+    hosts = _host_platforms(host) if wishes.platform is None else {wishes.platform}
+    for on in wanted_platforms(stack, wishes):
+        if hosts is not None and on.platform not in hosts:
+            continue
         findings[on] = [*general, *(said for gpu in host.gpus for said in _code(on, gpu, cuda, host, matrix))]
+    if not findings:
+        reason = f"no build for {' or '.join(sorted(map(str, hosts or ())))}"
+        return Verdict(stack=stack, answer=Answer.CANNOT, reasons=(reason,), platforms=())
     best = min(map(_answer, findings.values()), key=list(Answer).index)
     texts = _texts(findings, best)
     return Verdict(
@@ -115,6 +124,12 @@ def judge(stack: Stack, host: Host, matrix: Matrix, *, wishes: Wishes | None = N
         notes=texts if best is Answer.RUNS else (),
         platforms=tuple(on.platform for on in findings if _answer(findings[on]) is best),
     )
+
+
+def _host_platforms(host: Host) -> set[Platform] | None:
+    """The platforms that a host with all its GPUs may have; None: any."""
+    named = [set(gpu.platforms) for gpu in host.gpus if gpu.platforms]
+    return set.intersection(*named) if named else None
 
 
 def wanted_platforms(stack: Stack, wishes: Wishes) -> tuple[StackPlatform, ...]:

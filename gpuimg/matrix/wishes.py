@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Final, TypeVar
 
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
@@ -62,7 +62,7 @@ def read_host(
         else _read(DriverVersion.parse, driver, "--driver", "write it as nvidia-smi prints it: --driver 535.104.05"),
         gpus=(
             *(_product(text, matrix) for text in gpus),
-            *(HostGpu(label=None, compute_capability=_capability(text, matrix)) for text in capabilities),
+            *(_of_capability(_capability(text, matrix), matrix) for text in capabilities),
         ),
     )
 
@@ -122,7 +122,25 @@ def _product(text: str, matrix: Matrix) -> HostGpu:
                 "or say --compute-capability; nvidia-smi --query-gpu=compute_cap --format=csv tells it",
             ],
         )
-    return HostGpu(label=found[0].name if len(found) == 1 else _shown(text.strip()), compute_capability=capabilities[0])
+    return HostGpu(
+        label=found[0].name if len(found) == 1 else _shown(text.strip()),
+        compute_capability=capabilities[0],
+        platforms=host_platforms(found),
+    )
+
+
+def _of_capability(capability: ComputeCapability, matrix: Matrix) -> HostGpu:
+    products = [gpu for gpu in matrix.gpus if gpu.compute_capability == capability]
+    return HostGpu(label=None, compute_capability=capability, platforms=host_platforms(products))
+
+
+def host_platforms(products: Iterable[Gpu]) -> tuple[Platform, ...]:
+    """The platforms of the hosts that have one of these: those of chips with a CPU of their own, else the usual one.
+
+    A card in an Arm server is what ``--platform linux/arm64`` is for.
+    """
+    found = {platform for gpu in products for platform in gpu.host_platforms or (Platform.AMD64,)}
+    return (Platform.AMD64,) if Platform.AMD64 in found or not found else tuple(found)
 
 
 def _words(text: str) -> set[str]:

@@ -40,7 +40,7 @@
     const option = gpu.selectedOptions[0];
     return {
       driver: isDriver ? text : null,
-      gpus: gpu.value ? [{ label: option.dataset.label ?? null, capability: gpu.value }] : [],
+      gpus: gpu.value ? [{ label: option.dataset.label ?? null, capability: gpu.value, platforms: option.dataset.platforms.split(" ") }] : [],
       python: python.value || null,
       platform: platform.value || null,
     };

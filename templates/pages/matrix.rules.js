@@ -118,6 +118,13 @@ const gpuimgRules = (() => {
     return [{ answer, short: `PTX: driver ${cuda.toolkit_driver}+`, text }];
   }
 
+  /** The platforms that a host with all these GPUs may have; null: any. */
+  function hostPlatforms(gpus) {
+    const named = gpus.map((gpu) => gpu.platforms).filter((platforms) => platforms.length);
+    if (!named.length) return null;
+    return named.reduce((left, right) => left.filter((platform) => right.includes(platform)));
+  }
+
   /**
    * Whether a host runs `stack` on one of its platforms, or on one that `wish` allows. A wish is {driver, gpus: [{label,
    * capability}], python, platform}; null is any. `reasons` say why it can't or what isn't known, `short` the same in a
@@ -125,8 +132,11 @@ const gpuimgRules = (() => {
    */
   function judge(stack, wish, matrix) {
     const here = stack.platforms.filter((on) => !wish.platform || on.platform === wish.platform);
-    const wanted = here.filter((on) => !wish.python || on.pythons.includes(wish.python));
-    if (!wanted.length) return lacking(wish, here.length > 0);
+    const all = here.filter((on) => !wish.python || on.pythons.includes(wish.python));
+    if (!all.length) return lacking(wish, here.length > 0);
+    const hosts = wish.platform ? null : hostPlatforms(wish.gpus);
+    const wanted = all.filter((on) => hosts === null || hosts.includes(on.platform));
+    if (!wanted.length) return lacking({ platform: [...hosts].sort().join(" or ") }, false);
     const cuda = matrix.cudas.find((row) => row.version === stack.cuda);
     const general = [
       ...driverForCuda(cuda, wish, matrix),

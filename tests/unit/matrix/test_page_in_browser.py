@@ -120,7 +120,14 @@ class Case:
     wishes: Wishes
 
     def as_json(self) -> dict[str, Any]:
-        gpus = [{"label": gpu.label, "capability": str(gpu.compute_capability)} for gpu in self.gpus]
+        gpus = [
+            {
+                "label": gpu.label,
+                "capability": str(gpu.compute_capability),
+                "platforms": [str(platform) for platform in gpu.platforms],
+            }
+            for gpu in self.gpus
+        ]
         python, platform = self.wishes.python, self.wishes.platform
         wish = {
             "driver": self.driver,
@@ -185,7 +192,11 @@ def _cases(matrix: Matrix, chance: random.Random) -> Iterator[Case]:
     drivers = list(_drivers(matrix))
     for _ in range(1000):
         gpus = [
-            HostGpu(label=chance.choice([gpu.name, None]), compute_capability=gpu.compute_capability)
+            HostGpu(
+                label=chance.choice([gpu.name, None]),
+                compute_capability=gpu.compute_capability,
+                platforms=chance.choice([(), (Platform.AMD64,), (Platform.ARM64,)]),
+            )
             for gpu in chance.sample(matrix.gpus, k=chance.choice([0, 1, 1, 1, 2]))
         ]
         if chance.random() < 0.1:

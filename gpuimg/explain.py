@@ -11,6 +11,7 @@ from gpuimg.errors import UnknownStackError
 from gpuimg.facts import UNKNOWN, Matrix, Source, Stack
 from gpuimg.model import Resolution, Spec
 from gpuimg.resolve import python_range, resolve
+from gpuimg.smoke.guest.known import why_compile_cannot_work
 from gpuimg.versions import PythonVersion
 
 WIDTH: Final = 100
@@ -84,6 +85,17 @@ def _remarks(stack: Stack) -> Iterable[tuple[str, str]]:
             left_out.setdefault(left.reason, []).append(left.python)
     for reason, pythons in left_out.items():
         yield "left out", f"Python {python_range(sorted(set(pythons)))}: {reason}"
+    not_compiling = {
+        python
+        for entry in stack.platforms
+        for python in entry.pythons
+        if why_compile_cannot_work(stack.torch.release, (python.major, python.minor)) is not None
+    }
+    if not_compiling:
+        yield (
+            "no compile",
+            f"Python {python_range(sorted(not_compiling))}: torch.compile of this torch doesn't work on it",
+        )
     if stack.last_seen == "never":
         yield "last seen", "never: PyTorch's index, which alone has a part of this, could not be read"
     elif stack.last_seen is not None:

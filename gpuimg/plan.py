@@ -29,11 +29,10 @@ from gpuimg.facts import (
 from gpuimg.matrix.checks import check_wheel_set
 from gpuimg.matrix.load import load_wheels
 from gpuimg.model import Plan, Resolution, TorchWheel
-from gpuimg.resolve import no_platform, no_python
+from gpuimg.resolve import no_platform, no_python, unknown_flavor
 from gpuimg.smoke.guest.known import why_compile_cannot_work
 from gpuimg.source.stage import plan_stage
 from gpuimg.source.wheel import check_fits
-from gpuimg.text import did_you_mean, printable, shorten
 from gpuimg.versions import Platform, PythonVersion
 
 
@@ -68,6 +67,7 @@ def make_plan(resolution: Resolution, matrix: Matrix, wanted: Settings | None = 
     on_platform = _stack_platform(stack, wanted.platform, matrix)
     flavor = _flavor(wanted.flavor or resolution.spec.flavor or matrix.flavors[0].name, matrix)
     toolkit = _toolkit(stack, wanted.platform, matrix) if flavor.toolkit else None
+    _refuse_two_wishes(resolution, wanted)
     python = wanted.python or resolution.spec.python
     if python is not None and python not in on_platform.pythons:
         raise no_python(stack, python, matrix, platform=wanted.platform)
@@ -128,6 +128,20 @@ def make_plan(resolution: Resolution, matrix: Matrix, wanted: Settings | None = 
     )
 
 
+def _refuse_two_wishes(resolution: Resolution, wanted: Settings) -> None:
+    """A spec and an option that ask for different things: nothing is overridden in silence."""
+    spec = resolution.spec
+    for option, named, said in (
+        ("--python", spec.python, wanted.python),
+        ("--flavor", spec.flavor, wanted.flavor),
+    ):
+        if None not in {named, said} and named != said:
+            raise RequestError(
+                f"`{spec.text}` asks for {named}, and {option} for {said}",
+                hints=["say it once, in the spec or by option"],
+            )
+
+
 def _stack_platform(stack: Stack, platform: Platform, matrix: Matrix) -> StackPlatform:
     for entry in stack.platforms:
         if entry.platform is platform:
@@ -136,13 +150,10 @@ def _stack_platform(stack: Stack, platform: Platform, matrix: Matrix) -> StackPl
 
 
 def _flavor(name: str, matrix: Matrix) -> Flavor:
-    names = [flavor.name for flavor in matrix.flavors]
-    if name not in names:
-        raise RequestError(
-            f"there is no flavor `{shorten(printable(name), 40)}`; there are {', '.join(names)}",
-            hints=did_you_mean(name, names),
-        )
-    return matrix.flavors[names.index(name)]
+    found = next((flavor for flavor in matrix.flavors if flavor.name == name), None)
+    if found is None:
+        raise unknown_flavor(name, matrix)
+    return found
 
 
 def _toolkit(stack: Stack, platform: Platform, matrix: Matrix) -> Toolkit:

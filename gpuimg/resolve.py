@@ -6,9 +6,10 @@ from collections.abc import Iterable, Sequence
 
 from packaging.version import Version
 
-from gpuimg.errors import UnknownStackError
+from gpuimg.errors import RequestError, UnknownStackError
 from gpuimg.facts import UNKNOWN, CompatibleName, Matrix, Stack
 from gpuimg.model import Resolution, Spec
+from gpuimg.text import did_you_mean, printable, shorten
 from gpuimg.versions import CudaVersion, Platform, PythonVersion
 
 
@@ -60,6 +61,8 @@ def _compatible(spec: Spec, matrix: Matrix) -> CompatibleName | None:
 def _checked(resolution: Resolution, matrix: Matrix) -> Resolution:
     """The wishes beyond torch and CUDA."""
     spec, stack = resolution.spec, resolution.stack
+    if spec.flavor is not None and spec.flavor not in {flavor.name for flavor in matrix.flavors}:
+        raise unknown_flavor(spec.flavor, matrix)
     if spec.cudnn_major is not None and (stack.cudnn is UNKNOWN or spec.cudnn_major != stack.cudnn.major):
         raise _no_cudnn(spec, stack, matrix)
     if spec.python is not None and not any(spec.python in on.pythons for on in stack.platforms):
@@ -92,11 +95,26 @@ def no_python(
         hints.append(_command(stack, f"--python {nearest}", platform=platform))
     other, why_not = _newest_with_python(python, matrix, stack=stack, platform=platform)
     if other is not None and why_not is None:
-        message += f"; {_release(other, stack)} is the newest that has"
+        message += f"; {_release(other, stack)} is the newest{_with_cuda(other, stack)} that has"
         hints.append(_command(other, f"--python {python}", platform=platform))
     elif other is not None and python not in reasons:
-        message += f"; {_release(other, stack)} is the newest that has, and gpuimg builds no image with it: {why_not}"
+        message += f"; {_release(other, stack)} is the newest{_with_cuda(other, stack)} that has,"
+        message += f" and gpuimg builds no image with it: {why_not}"
     return UnknownStackError(message, nearest=[stack.name], hints=hints)
+
+
+def unknown_flavor(name: str, matrix: Matrix) -> RequestError:
+    """The error for a word that is no flavor; what people put there in its place gets the option that it has here."""
+    names = [flavor.name for flavor in matrix.flavors]
+    hints = did_you_mean(name, names)
+    if name in {platform.arch for platform in Platform}:
+        hints = [f"say the platform by its option: --platform linux/{name}"]
+    elif name in {"cpu", "rocm", "xpu"}:
+        hints = ["gpuimg builds images for NVIDIA's GPUs only; `gpuimg matrix list` shows the CUDAs"]
+    return RequestError(
+        f"there is no flavor `{shorten(printable(name), 40)}`; there are {', '.join(names)}",
+        hints=hints or [f"leave it out: {names[0]} is what gpuimg builds then"],
+    )
 
 
 def no_platform(stack: Stack, platform: Platform, matrix: Matrix) -> UnknownStackError:
@@ -145,6 +163,11 @@ def _newest_with_python(
 def _release(other: Stack, stack: Stack) -> str:
     """``torch 2.4.1``, with its CUDA where that is another."""
     return f"torch {other.torch}" if other.cuda == stack.cuda else f"torch {other.local_version}"
+
+
+def _with_cuda(other: Stack, stack: Stack) -> str:
+    """Newer ones may have it, with another CUDA."""
+    return f" with {stack.cuda.variant}" if other.cuda == stack.cuda else ""
 
 
 def _command(stack: Stack, *options: str, platform: Platform | None = None) -> str:

@@ -160,7 +160,8 @@ def label(text: str) -> tuple[str, str]:
 
 def gpus(text: str) -> str:
     """`text` if it selects GPUs: ``auto``, ``none``, ``all``, or indexes and UUIDs. Raises RequestError."""
-    if not re.fullmatch(r"auto|none|all|[0-9A-Za-z-]+(?:,[0-9A-Za-z-]+)*", text):
+    one = r"(?:\d{1,3}(?::\d{1,2})?|(?:GPU|MIG)-[0-9a-fA-F-]+(?:/\d+/\d+)?)"
+    if not re.fullmatch(rf"auto|none|all|{one}(?:,{one})*", text):
         raise RequestError(
             f"`{_shown(text)}` selects no GPUs", hints=["use --gpus auto, none, all, or indexes such as 0,1"]
         )

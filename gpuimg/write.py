@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import shutil
 import tempfile
 from collections.abc import Iterable
@@ -12,6 +13,7 @@ from typing import Final
 
 from gpuimg.errors import RequestError
 from gpuimg.model import Context
+from gpuimg.text import printable
 
 _MANIFEST: Final = ".gpuimg.json"
 """Names the files that gpuimg wrote, so that the next render may replace them and nothing else."""
@@ -104,3 +106,17 @@ def _earlier_files(folder: Path) -> tuple[str, ...]:
 
 def _unwritable(folder: Path, error: OSError) -> RequestError:
     return RequestError(f"{folder} can't be written: {error.strerror or error}")
+
+
+def require_folder(folder: Path) -> None:
+    """Raise RequestError where no file can be written to `folder`: before the hours that make the file.
+
+    A folder that isn't there yet is not made.
+    """
+    nearest = next(path for path in (folder.absolute(), *folder.absolute().parents) if path.exists())
+    if not nearest.is_dir():
+        raise RequestError(f"{printable(str(nearest))} is no folder", hints=["name a folder with -o DIR"])
+    if not os.access(nearest, os.W_OK | os.X_OK):
+        raise RequestError(
+            f"{printable(str(nearest))} can't be written by this user", hints=["name another folder with -o DIR"]
+        )

@@ -37,9 +37,12 @@ def show(
 
     console = Console()
     matrix = load_matrix(tuple(matrix_dir or ()))
-    stack = resolve(parse_spec(spec), matrix).stack
+    resolution = resolve(parse_spec(spec), matrix)
+    stack, substitution = resolution.stack, resolution.substitution
+    if substitution is not None:
+        console.notice(f"{substitution.name} was never published; this is {stack.name}, which serves in its place")
     console.data(
-        json.dumps(stack_as_json(stack, matrix), indent=2)
+        json.dumps({"requested": spec, **stack_as_json(stack, matrix)}, indent=2)
         if as_json
         else printable(describe(stack, matrix, width=options.text_width(console)), multiline=True)
     )
@@ -54,8 +57,12 @@ def validate(matrix_dir: options.MatrixDir = None) -> None:
     from gpuimg.cli.console import Console
     from gpuimg.matrix import load_matrix
     from gpuimg.matrix.checks import check_wheels
+    from gpuimg.paths import MATRICES
+    from gpuimg.update.check import check_folder
 
     matrix = load_matrix(tuple(matrix_dir or ()))
+    for folder in (MATRICES, *(matrix_dir or ())):
+        check_folder(folder)
     sets = check_wheels(matrix, overlays=tuple(matrix_dir or ()))
     Console().info(
         f"{len(matrix.stacks)} stacks, {len(matrix.compatible)} compatible names, {sets} wheel sets: all hold"

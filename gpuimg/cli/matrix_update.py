@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from gpuimg.cli import options
 from gpuimg.errors import RequestError
 from gpuimg.text import printable
 
@@ -55,6 +56,8 @@ def update(
     from gpuimg.cli.console import Console
     from gpuimg.matrix import load_matrix
     from gpuimg.paths import MATRICES, cache_folder, is_checkout
+    from gpuimg.resolve import resolve
+    from gpuimg.spec import parse_spec
     from gpuimg.update.run import Request, default_index, update_matrix, write_update
 
     console = Console()
@@ -63,16 +66,14 @@ def update(
             "this gpuimg is installed, and its matrix belongs to the package",
             hints=["`gpuimg matrix update --write --matrix-dir DIR` writes to a copy of the matrix in DIR"],
         )
-    folder = MATRICES if matrix_dir is None else _of_the_user(matrix_dir, write=write)
+    options.refuse_empty({"--index-url": index_url, "--torch-index-url": torch_index_url})
+    folder = MATRICES if matrix_dir is None or _is_new(matrix_dir) else matrix_dir
     matrix = load_matrix(base=folder)
-    unknown = sorted(set(relock or ()) - {stack.name for stack in matrix.stacks})
-    if unknown:
-        raise RequestError(f"no such stack: {printable(', '.join(unknown))}", hints=["`gpuimg matrix list` shows all"])
     request = Request(
         folder=folder,
         pypi_url=settings.index_url(index_url) if index_url else default_index(),
         pytorch_url=_of_variants(torch_index_url) if torch_index_url else matrix.pytorch_index,
-        relock=frozenset(relock or ()),
+        relock=frozenset(resolve(parse_spec(spec), matrix).stack.name for spec in relock or ()),
         today=dt.datetime.now(dt.timezone.utc).date(),
     )
     changes = update_matrix(request, cache_dir=cache_folder(os.environ), progress=_Progress(console))
@@ -84,34 +85,41 @@ def update(
         f"{changes.traffic.requests} requests, {changes.traffic.received_bytes / 2**20:.1f} MiB,"
         f" {changes.traffic.cache_hits} answers from the cache"
     )
+    if write and matrix_dir is not None and folder != matrix_dir:
+        _copy(folder, matrix_dir)
     if not changes.files:
         console.info("nothing changes")
     elif write:
-        write_update(changes, folder)
-        console.info(f"{len(changes.files)} files written below {folder}")
+        write_update(changes, matrix_dir or MATRICES)
+        console.info(f"{len(changes.files)} files written below {matrix_dir or MATRICES}")
     else:
         console.info(f"{len(changes.files)} files would change: `gpuimg matrix update --write` writes them")
 
 
-def _of_the_user(folder: Path, *, write: bool) -> Path:
-    """The user's matrix; where there is none yet a copy of ours, which is made if it is to be written."""
-    import shutil
-
-    from gpuimg.paths import MATRICES
+def _is_new(folder: Path) -> bool:
+    """Whether a folder gets a copy of our matrix first. Raises RequestError where it holds something else."""
+    from gpuimg.write import require_folder
 
     try:
         if (folder / "torch.yaml").exists():
-            return folder
+            return False
         if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
             raise RequestError(
                 f"{printable(str(folder))} is no matrix: it has no torch.yaml", hints=["name a new or an empty folder"]
             )
-        if not write:
-            return MATRICES
-        shutil.copytree(MATRICES, folder, dirs_exist_ok=True)
     except OSError as error:
-        raise RequestError(f"{printable(str(folder))} can't be used: {error.strerror}") from error
-    return folder
+        raise RequestError(f"{printable(str(folder))} can't be read: {error.strerror}") from error
+    require_folder(folder)
+    return True
+
+
+def _copy(matrix: Path, folder: Path) -> None:
+    import shutil
+
+    try:
+        shutil.copytree(matrix, folder, dirs_exist_ok=True)
+    except OSError as error:
+        raise RequestError(f"{printable(str(folder))} can't be written: {error.strerror}") from error
 
 
 def _of_variants(url: str) -> str:

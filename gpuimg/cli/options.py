@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -125,9 +125,11 @@ def plan_settings(
     from gpuimg.plan import Settings
     from gpuimg.source.wheel import read_wheel
 
+    given = {"--flavor": flavor, "--python": python, "--index-url": index_url, "--torch-index-url": torch_index_url}
+    refuse_empty({**given, "--source-url": source_url, "--torch-wheel": torch_wheel})
     return Settings(
         flavor=flavor,
-        python=_python(python) if python else None,
+        python=_python(python) if python is not None else None,
         platform=_platform(platform),
         base=base,
         extras=(*(extra or ()), *(text for path in requirements or () for text in read_requirements(path))),
@@ -138,6 +140,13 @@ def plan_settings(
         torch_wheel=read_wheel(torch_wheel) if torch_wheel else None,
         overlays=tuple(matrix_dir or ()),
     )
+
+
+def refuse_empty(values: Mapping[str, str | None]) -> None:
+    """Raise RequestError for an option that was given as nothing: a variable of a CI that isn't set, mostly."""
+    for option, value in values.items():
+        if value is not None and not value.strip():
+            raise RequestError(f"{option} is empty", hints=["leave it out, or set the variable that it comes from"])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -226,6 +235,8 @@ def make_plans(
                 f"{substitution.name} was never published; this is {plan.stack.name} instead. {substitution.reason}"
                 f"\nLimits: {substitution.limits}"
             )
+        if plan.flavor.compiles and not plan.compiles:
+            console.notice(f"torch.compile of torch {plan.stack.torch} doesn't work on Python {plan.python}")
         if not plan.wheels.closed:
             console.notice(
                 f"{plan.stack.name} comes from PyTorch's own index, and what its wheel asks for is not known here:"

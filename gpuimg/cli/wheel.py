@@ -45,6 +45,7 @@ def wheel(
     from gpuimg.engine.wheels import copy_wheel
     from gpuimg.matrix import load_matrix
     from gpuimg.render import render
+    from gpuimg.write import require_folder
 
     if not exact:
         raise RequestError(
@@ -52,6 +53,7 @@ def wheel(
             hints=[f"`gpuimg wheel {spec} --exact -o {output}`"],
         )
     console = Console()
+    require_folder(output)
     matrix = load_matrix(tuple(matrix_dir or ()))
     compiled = options.compilation(exact=exact, arch=arch, source_url=source_url, max_jobs=max_jobs)
     wanted = options.plan_settings(

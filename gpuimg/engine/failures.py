@@ -79,7 +79,11 @@ def _no_base(message: str, base: str) -> ImageNotFoundError:
     name = f"`{base}`" if base else "of the Dockerfile"
     return ImageNotFoundError(
         f"the base image {name} is not on the engine and can't be pulled: {message.rpartition(': ')[2]}",
-        hints=["can this host reach the registry? `docker pull IMAGE` shows it", "use another with --base IMAGE"],
+        hints=[
+            f"can this host reach the registry? `docker pull {base or 'IMAGE'}` shows it",
+            f"where a mirror has it, pull it from there and name it so: `docker tag MIRRORED {base or 'IMAGE'}`",
+            "use another with --base IMAGE, but for one that nvcc comes from",
+        ],
     )
 
 

@@ -120,7 +120,8 @@ def _resolved(
                 yield inputs, on, job.result()
             except UpstreamError as error:
                 subject = f"{inputs.stack.name}: {error.subject}"
-                raise UpstreamError(error.index, subject, error.problem, hints=[_LEAVE_OUT]) from error
+                hints = [_LEAVE_OUT] if "unsatisfiable" in error.problem else error.hints
+                raise UpstreamError(error.index, subject, error.problem, hints=hints) from error
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
 

@@ -155,6 +155,8 @@ def _read_indexes(
             if previous is not None:
                 records[source.name] = previous
             notices.append(f"{error.message}\n{_what_stays(source.name, previous)}")
+    if len(notices) == len(sources):
+        raise UpstreamError("no index could be read", "", "\n".join(notices), unreachable=True)
     return records, notices
 
 

@@ -49,3 +49,34 @@ def test_a_stack_with_two_indexes_is_planned_from_the_one_of_its_platform(matrix
     }
     assert indexes[Platform.AMD64] == {"pypi"}
     assert indexes[Platform.ARM64] == {"pypi", "pytorch"}
+
+
+@pytest.mark.parametrize(
+    ("spec", "wanted", "problem"),
+    [
+        ("2.9-cu128-py313t", Settings(python=PythonVersion(3, 12)), "asks for 3.13t, and --python for 3.12"),
+        ("2.6-cu124-devel", Settings(flavor="runtime"), "asks for devel, and --flavor for runtime"),
+    ],
+)
+def test_a_wish_is_not_overridden_in_silence(matrix: Matrix, spec: str, wanted: Settings, problem: str) -> None:
+    with pytest.raises(RequestError, match=problem):
+        make_plan(resolve(parse_spec(spec), matrix), matrix, wanted)
+
+
+def test_pythons_on_which_torch_compile_fails_are_taken_only_when_asked_for(matrix: Matrix) -> None:
+    resolution = resolve(parse_spec("2.0.1-cu118"), matrix)
+    plan = make_plan(resolution, matrix)
+    assert plan.compiles
+    assert plan.python < PythonVersion(3, 11)
+    asked = make_plan(resolution, matrix, Settings(python=PythonVersion(3, 11)))
+    assert not asked.compiles
+
+
+@pytest.mark.parametrize(
+    ("flavor", "hint"),
+    [("arm64", "--platform linux/arm64"), ("cpu", "NVIDIA's GPUs only"), ("devl", "did you mean `devel`?")],
+)
+def test_a_word_that_is_no_flavor_is_told_what_it_is(matrix: Matrix, flavor: str, hint: str) -> None:
+    with pytest.raises(RequestError, match="there is no flavor") as caught:
+        resolve(parse_spec(f"2.6-cu124-{flavor}"), matrix)
+    assert any(hint in text for text in caught.value.hints)

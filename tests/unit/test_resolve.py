@@ -155,7 +155,7 @@ def test_impossible_requests_name_the_reason_and_the_nearest(
             "3.13",
             [
                 "torch 2.7.1+cu126 has no wheel for Python 3.13 (it has 3.9 to 3.11)",
-                "torch 2.6.0 is the newest that has",
+                "torch 2.6.0 is the newest with cu126 that has",
             ],
         ),
         (

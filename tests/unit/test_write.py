@@ -9,7 +9,7 @@ import pytest
 
 from gpuimg.errors import RequestError
 from gpuimg.model import Context
-from gpuimg.write import write_context
+from gpuimg.write import require_folder, write_context
 
 
 def context(**files: bytes) -> Context:
@@ -85,3 +85,13 @@ def test_a_file_in_the_way_and_a_folder_that_can_not_be_made_are_said(tmp_path: 
         write_context(context(Dockerfile=b"one"), tmp_path / "file")
     with pytest.raises(RequestError, match="can't be written"):
         write_context(context(Dockerfile=b"one"), tmp_path / "file" / "below")
+
+
+def test_where_no_file_can_be_written_is_said_before_the_file_is_made(tmp_path: Path) -> None:
+    require_folder(tmp_path)
+    require_folder(tmp_path / "new" / "folder")
+    assert not (tmp_path / "new").exists()
+    (tmp_path / "file").write_text("")
+    for folder in (tmp_path / "file", tmp_path / "file" / "below"):
+        with pytest.raises(RequestError, match="is no folder"):
+            require_folder(folder)

@@ -11,13 +11,14 @@ from dataclasses import dataclass
 from .versions import Release, dotted
 
 # First Python that torch.compile does not work on, from a given torch release on.
-# Source: the version guard in torch/_dynamo of the published wheels, 2.0 to 2.14.
+# Source: the version guard in torch/_dynamo of the published wheels, 2.0 to 2.15.
 _COMPILE_BELOW_PYTHON: tuple[tuple[Release, Release], ...] = (
     ((2, 0), (3, 11)),
     ((2, 1), (3, 12)),
     ((2, 4), (3, 13)),
     ((2, 6), (3, 14)),
     ((2, 10), (3, 15)),
+    ((2, 15), (3, 16)),
 )
 
 # First torch release whose CUDA allocator reads each environment variable.

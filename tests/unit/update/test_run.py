@@ -14,6 +14,7 @@ import yaml
 from gpuimg.errors import MatrixError, UpstreamError
 from gpuimg.facts import Stack
 from gpuimg.matrix import load_matrix, load_wheels
+from gpuimg.update.check import check_folder
 from gpuimg.update.dump import dump
 from gpuimg.update.run import Request, Update, update_matrix, write_update
 from gpuimg.versions import Platform, PythonVersion
@@ -243,3 +244,30 @@ def test_a_typed_fact_without_a_source_does_not_load(
     (folder / "builds.yaml").write_text(text.replace("fields: [cxx11_abi, glibc]", "fields: [glibc]"), encoding="utf-8")
     with pytest.raises(MatrixError, match=r"binaries\[0\]\.cxx11_abi: has no source"):
         run()
+
+
+def test_where_no_index_answers_there_is_nothing_to_say(
+    run: Callable[..., Update], index: IndexServer, pytorch: IndexServer
+) -> None:
+    publish(index, "2.6.0")
+    publish_cu118(pytorch, "2.6.0")
+    run()
+    index.close()
+    pytorch.close()
+    with pytest.raises(UpstreamError, match="no index could be read"):
+        run()
+
+
+@pytest.mark.parametrize(
+    ("file", "text", "problem"),
+    [
+        ("builds.yaml", "schema: 1\nstacks: [\n", "is not valid YAML"),
+        ("torchs.yaml", "schema: 1\n", "is none of the files that a matrix has"),
+        ("upstream/pypi.yaml", "schema: 1\n", "missing"),
+    ],
+)
+def test_validate_looks_at_files_that_only_an_update_reads(tmp_path: Path, file: str, text: str, problem: str) -> None:
+    (tmp_path / file).parent.mkdir(exist_ok=True)
+    (tmp_path / file).write_text(text, encoding="utf-8")
+    with pytest.raises(MatrixError, match=problem):
+        check_folder(tmp_path)

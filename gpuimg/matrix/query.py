@@ -233,7 +233,10 @@ def _drivers_for_chips(host: Host, matrix: Matrix) -> Iterable[_Finding]:
 def _code(on: StackPlatform, gpu: HostGpu, cuda: Cuda, host: Host, matrix: Matrix) -> Iterable[_Finding]:
     """Whether a build has code, or PTX, that the chip takes."""
     if on.compute_capabilities is UNKNOWN:
-        yield Answer.UNKNOWN, "which compute capabilities it has code for is unknown"
+        if _key(gpu.compute_capability) < min(map(_key, cuda.compute_capabilities)):
+            yield Answer.CANNOT, f"CUDA {cuda.version} compiles for no chip as old as {gpu}"
+        else:
+            yield Answer.UNKNOWN, "which compute capabilities it has code for is unknown"
         return
     chip, jetson = gpu.compute_capability, _is_jetson(gpu, matrix)
     if any(_runs_code(chip, code, exactly=jetson) for code in on.compute_capabilities):

@@ -92,6 +92,12 @@ const gpuimgRules = (() => {
   /** Whether a build has code, or PTX, that the chip takes. */
   function code(on, gpu, cuda, host, matrix) {
     if (on.compute_capabilities === UNKNOWN) {
+      const own = parseCapability(gpu.capability);
+      const newer = (item) => item.major > own.major || (item.major === own.major && item.minor > own.minor);
+      if (cuda.compute_capabilities.map(parseCapability).every(newer)) {
+        const text = `CUDA ${cuda.version} compiles for no chip as old as ${gpuName(gpu)}`;
+        return [{ answer: "cannot", short: `no code for ${gpu.capability}`, text }];
+      }
       return [{ answer: UNKNOWN, short: "GPU code", text: "which compute capabilities it has code for is unknown" }];
     }
     const chip = parseCapability(gpu.capability);

@@ -444,3 +444,22 @@ def test_what_would_help_is_said(driver: str | None, gpu: str, torch: str | None
     assert len(said) == len(expected)
     for line, start in zip(said, expected, strict=True):
         assert line.startswith(start)
+
+
+def test_a_chip_that_its_cuda_can_t_compile_for_is_none_whatever_else_is_unknown(matrix: Matrix) -> None:
+    dim = a_stack("2.13.0-cu129", a_platform(code=None))
+    small = with_stacks(matrix, dim)
+    assert judge(dim, host(None, "3.7"), small).answer is Answer.CANNOT
+    assert judge(dim, host(None, "9.0"), small).answer is Answer.UNKNOWN
+
+
+def test_a_gpu_with_a_cpu_of_its_own_is_judged_for_that_cpu(matrix: Matrix) -> None:
+    both = a_stack("2.9.0-cu130", a_platform(code="9.0"), a_platform(Platform.ARM64, code=None))
+    one = a_stack("2.5.0-cu124", a_platform(code="9.0"))
+    small = with_stacks(matrix, both, one)
+    grace = read_host(matrix, gpus=["GH200"])
+    assert judge(both, grace, small).answer is Answer.UNKNOWN
+    assert judge(one, grace, small).reasons == ("no build for linux/arm64",)
+    card = read_host(matrix, gpus=["H100"])
+    assert judge(both, card, small).platforms == (Platform.AMD64,)
+    assert judge(both, card, small, wishes=Wishes(platform=Platform.ARM64)).answer is Answer.UNKNOWN

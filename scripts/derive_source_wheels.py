@@ -30,11 +30,11 @@ from gpuimg.matrix.files import read_document
 from gpuimg.paths import MATRICES
 from gpuimg.update.closure import Found, close
 from gpuimg.update.dump import dump
-from gpuimg.update.sets import ROOTS, TOOLKIT_EXTRAS
+from gpuimg.update.pins import is_library
+from gpuimg.update.sets import ROOTS, TOOLKIT_EXTRAS, wheel_row
 from gpuimg.versions import Platform
 from gpuimg.wheels import Target
 
-_LIBRARIES: Final = ("nvidia-", "cuda-")
 _HEADER: Final = (
     "# Derived: the closed wheel set of {stack}, whose torch is compiled. Don't edit; run\n"
     "# `python scripts/derive_source_wheels.py {stack}`.\n"
@@ -104,19 +104,19 @@ def _order(row: Mapping[str, Any]) -> tuple[str, str]:
 def _set(build: SourceBuild, target: Target, *, wheels: bool) -> list[dict[str, Any]]:
     """Every wheel for one Python, in its layer."""
     released = close([f"torch=={build.torch}", *ROOTS], constraints=(), target=target)
-    others = {name: item for name, item in released.items() if not name.startswith(_LIBRARIES) and name != "torch"}
+    others = {name: item for name, item in released.items() if not is_library(name) and name != "torch"}
     bounds = [f"{name}=={item.version}" for name, item in others.items() if name != "triton"]
     bounds += _same_cuda(build)
     found = {**others, **close(build.requirements, constraints=bounds, target=target)}
     torch = Found(name="torch", version=Version(build.local_version), index="source")
-    rows = [_row(item, "cuda" if name.startswith(_LIBRARIES) else "torch") for name, item in found.items()]
-    rows.append(_row(torch, "torch"))
+    rows = [wheel_row(item, "cuda" if is_library(name) else "torch") for name, item in found.items()]
+    rows.append(wheel_row(torch, "torch"))
     rows += _tools(build.build_requirements, target)
     if wheels:
         extras = f"cuda-toolkit[{','.join(TOOLKIT_EXTRAS)}]=={build.cuda}.*"
         pins = [f"{item.name}=={item.version}" for item in found.values()]
         tools = close([extras], constraints=pins, target=target)
-        rows += [_row(item, "toolkit") for n, item in tools.items() if n.startswith("nvidia-") and n not in found]
+        rows += [wheel_row(item, "toolkit") for n, item in tools.items() if n.startswith("nvidia-") and n not in found]
     return rows
 
 
@@ -124,12 +124,7 @@ def _tools(pins: Sequence[str], target: Target) -> list[dict[str, Any]]:
     """The pinned wheels alone, without what they ask for."""
     names = {Requirement(pin).name for pin in pins}
     found = close(pins, constraints=(), target=target)
-    return [_row(item, "build") for name, item in found.items() if name in names]
-
-
-def _row(item: Found, layer: str) -> dict[str, Any]:
-    row = {"name": item.name, "version": str(item.version), "layer": layer, "index": item.index}
-    return {**row, "size_bytes": item.size_bytes, "sha256": item.sha256} if item.sha256 else row
+    return [wheel_row(item, "build") for name, item in found.items() if name in names]
 
 
 if __name__ == "__main__":

@@ -86,7 +86,7 @@ def ask_uv(question: Question, *, environ: Mapping[str, str]) -> tuple[Mapping[s
         if done.returncode != 0:
             raise _failure(done.stderr.decode(errors="replace").replace(scratch, ""), question)
         lock = (folder / "pylock.toml").read_text(encoding="utf-8")
-    return tuple(toml_reader().loads(lock)["packages"])
+    return tuple(_toml().loads(lock)["packages"])
 
 
 def find_uv() -> tuple[str, ...]:
@@ -97,7 +97,7 @@ def find_uv() -> tuple[str, ...]:
         path = shutil.which("uv")
     if path is None:
         raise CommandNotFoundError(
-            "there is no uv, which resolves extras",
+            "there is no uv, which resolves packages",
             hints=["`pip install uv`", "or --unlocked-extras, which leaves extras to the build"],
         )
     return (path,)
@@ -128,7 +128,7 @@ def _write(folder: Path, question: Question) -> None:
         (folder / "ca.pem").write_bytes(question.ca_bundle)
 
 
-def toml_reader() -> Any:
+def _toml() -> Any:
     """The standard library's reader, or its backport on Python 3.10."""
     return importlib.import_module("tomllib" if sys.version_info >= (3, 11) else "tomli")
 

@@ -6,18 +6,16 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from packaging.requirements import Requirement
 from packaging.version import Version
 
 from gpuimg.errors import UpstreamError
 from gpuimg.facts import UNKNOWN, LeftOut, Source, Unknown
-from gpuimg.update.fitting import Companion, Needs, companion, divide, has_wheel, newest_triton, pythons_of
-from gpuimg.update.pins import exact, wanted
+from gpuimg.update.fitting import Companion, Needs, companion, divide, newest_triton, pythons_of
+from gpuimg.update.pins import exact, is_library, wanted
 from gpuimg.update.record import Project, Record, RecordedWheel, Release
 from gpuimg.update.typed import IndexBuild, Typed
 from gpuimg.versions import CudaVersion, Platform, PythonVersion
-
-OLDEST: Final = Version("2.0.0")
-"""The matrix begins here: earlier torch has no torch.compile and other packages for its libraries."""
 
 COMPANIONS: Final = ("torchvision", "torchaudio")
 PYPI: Final = "pypi"
@@ -82,7 +80,7 @@ def _recorded(record: Record, index: str, *, pypi: Record, typed: Typed) -> Iter
             for platform in Platform:
                 wheels = [wheel for wheel in files if wheel.machine == platform.machine]
                 cuda = _cuda(project, release, platform)
-                if torch >= OLDEST and wheels and cuda is not None:
+                if torch >= typed.oldest_torch and wheels and cuda is not None:
                     yield _build(torch, cuda, platform, release, wheels, index=index, pypi=pypi, typed=typed)
 
 
@@ -114,14 +112,15 @@ def _build(
     requires = release.metadata[metadata].requires_dist
     newest = max(pythons_of(wheels))
     try:
-        toolkit = pypi.find("cuda-toolkit")
+        toolkit = (
+            pypi.find("cuda-toolkit") if index == PYPI else None
+        )  # recorded are the releases that PyPI's torch pins
         asked = wanted(requires, platform=platform, python=newest, toolkit=toolkit)
     except LookupError as error:
         raise UpstreamError(where, f"torch {torch}", f"asks for what PyPI hasn't: {error}") from error
-    libraries = {name: requirement for name, requirement in asked.items() if name.startswith("nvidia-")}
     versions = {key: exact(asked.get(name)) for key, name in names.items()}
     companions = {name: companion(name, torch, cuda, pypi=pypi, typed=typed) for name in COMPANIONS}
-    triton = newest_triton(requires, torch, platform, pypi)
+    triton = newest_triton(requires, torch, platform, pythons=pythons_of(wheels), pypi=pypi)
     needs = Needs(torch=torch, cuda=cuda, platform=platform, requires=requires, triton=triton, companions=companions)
     pythons, left_out = divide(pythons_of(wheels), needs, pypi=pypi, typed=typed)
     return Build(
@@ -135,10 +134,10 @@ def _build(
         nccl=versions["nccl"] or UNKNOWN,
         triton=triton,
         companions=companions,
-        libraries="wheels" if libraries else "bundled",
+        libraries="wheels" if any(name.startswith("nvidia-") for name in asked) else "bundled",
         requirements=()
         if index == PYPI
-        else _with_triton([str(item) for _, item in sorted(libraries.items())], triton, platform, pypi),
+        else _with_triton([text for text in requires if is_library(Requirement(text).name)], triton, platform, pypi),
         manylinux=_manylinux(wheels),
         sources=_recorded_sources(torch, where),
     )
@@ -170,7 +169,7 @@ def _told(row: IndexBuild, torch: Version, platform: Platform, *, pypi: Record, 
     x86 = next((w.metadata for w in wheels if w.machine == Platform.AMD64.machine and w.metadata is not None), None)
     requires = release.metadata[x86].requires_dist if x86 is not None else ()
     companions = {name: companion(name, torch, row.cuda, pypi=pypi, typed=typed) for name in COMPANIONS}
-    triton = newest_triton(requires, torch, Platform.AMD64, pypi)
+    triton = newest_triton(requires, torch, Platform.AMD64, pythons=pythons_of(wheels), pypi=pypi)
     needs = Needs(
         torch=torch,
         cuda=row.cuda,
@@ -216,7 +215,9 @@ def _with_triton(
     """With triton where PyPI's own torch doesn't ask for it, but PyPI has it."""
     if platform is Platform.AMD64 or triton is None:
         return tuple(requirements)
-    has = has_wheel(pypi, "triton", triton, PythonVersion(3, 12), platform)
+    project = pypi.find("triton")
+    files = [w for r in (project.releases if project else ()) if r.version == triton for w in r.files]
+    has = any(wheel.machine == platform.machine for wheel in files)
     return (*requirements, f"triton=={triton}") if has else tuple(requirements)
 
 

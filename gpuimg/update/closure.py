@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
-import tempfile
+import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, Final, TypeAlias, cast
+from typing import Any, Final, TypeAlias
 from urllib.parse import unquote, urlsplit
 
 from packaging.version import Version
 
 from gpuimg.errors import UpstreamError
-from gpuimg.extras.uv import find_uv, toml_reader
-from gpuimg.text import printable
+from gpuimg.extras.uv import Question, UnsolvableError, ask_uv
 from gpuimg.update.index import IndexFile
-from gpuimg.wheels import GLIBC, Target, best_wheel
+from gpuimg.wheels import Target, best_wheel
 
 Listed: TypeAlias = Callable[[str], Sequence[IndexFile]]
 """A package's name → its files on the index."""
@@ -70,27 +66,19 @@ def close(
 
 def _lock(
     requirements: Sequence[str], constraints: Sequence[str], target: Target, index_url: str | None, subject: str
-) -> list[Any]:
-    """The packages of uv's ``pylock.toml``, each with all its wheels."""
-    with tempfile.TemporaryDirectory() as folder:
-        Path(folder, "requirements.in").write_text("\n".join(requirements), encoding="utf-8")
-        Path(folder, "constraints.in").write_text("\n".join(constraints), encoding="utf-8")
-        platform = f"{target.platform.machine}-manylinux_{str(GLIBC).replace('.', '_')}"
-        python = f"{target.python.major}.{target.python.minor}"  # uv's markers know no free-threaded build
-        command = [
-            *find_uv(), "pip", "compile", "--quiet", "--no-config", "--only-binary", ":all:", "--format", "pylock.toml",
-            "--python", sys.executable, "--no-python-downloads",  # nothing is built: any Python does
-            "--python-version", python, "--python-platform", platform,
-            "--constraints", "constraints.in", "--output-file", "pylock.toml", "requirements.in",
-        ]  # fmt: skip
-        if index_url is not None:
-            command += ["--default-index", index_url]
-        done = subprocess.run(command, cwd=folder, check=False, capture_output=True, text=True)
-        if done.returncode != 0:
-            reason = done.stderr.strip().removeprefix("error: ")
-            raise UpstreamError("uv", subject, printable(reason, multiline=True))
-        lock = Path(folder, "pylock.toml").read_text(encoding="utf-8")
-    return cast("list[Any]", toml_reader().loads(lock)["packages"])
+) -> Sequence[Mapping[str, Any]]:
+    """The packages of uv's lock file."""
+    question = Question(
+        requirements=tuple(requirements),
+        constraints=tuple(constraints),
+        target=target,
+        sdists={},
+        index_url=index_url,
+    )
+    try:
+        return ask_uv(question, environ=os.environ)
+    except UnsolvableError as error:
+        raise UpstreamError("uv", subject, f"no solution found: {error.reason}") from error
 
 
 def _best(package: Mapping[str, Any], target: Target, listed: Listed | None) -> Found | None:

@@ -52,8 +52,7 @@ def _row(torch: Version, cuda: CudaVersion, builds: Sequence[Build], typed: Type
     cudnn = _agreed(name, "cuDNN", [build.cudnn for build in builds])
     nccl = _agreed(name, "NCCL", [build.nccl for build in builds])
     sources = [*best.sources, *(_of_platform(source, build.platform) for build in others for source in build.sources)]
-    sources.append(Source(fields=("cxx11_abi", "glibc"), source=binary.sources[0].source,
-                          confidence=binary.sources[0].confidence, note=binary.sources[0].note))  # fmt: skip
+    sources += binary.sources
     sources += [best.companions[package].source for package in COMPANIONS]
     platforms = []
     for build in builds:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
 
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 from packaging.version import Version
 
 from gpuimg.errors import UpstreamError
@@ -15,9 +16,6 @@ from gpuimg.update.record import Record, RecordedWheel
 from gpuimg.update.typed import Typed
 from gpuimg.versions import CudaVersion, Platform, PythonVersion
 from gpuimg.wheels import Target
-
-_ANY: Final = PythonVersion(3, 11)
-"""A Python for markers that don't ask for one."""
 
 
 def pythons_of(wheels: Iterable[RecordedWheel]) -> tuple[PythonVersion, ...]:
@@ -94,13 +92,12 @@ def companion(name: str, torch: Version, cuda: CudaVersion, *, pypi: Record, typ
     project = pypi.find(name)
     named, allowed = [], []
     for release in project.releases if project else ():
-        asked = [
-            wanted(item.requires_dist, platform=Platform.AMD64, python=_ANY).get("torch") for item in release.metadata
-        ]
+        asked = [item for metadata in release.metadata for item in map(Requirement, metadata.requires_dist)]
+        asked = [item for item in asked if canonicalize_name(item.name) == "torch"]
         if all(wheel.yanked is not None for wheel in release.files):
             continue
         named += [release.version for item in asked if exact(item) == torch]
-        allowed += [release.version for item in asked if item and item.specifier and item.specifier.contains(torch)]
+        allowed += [release.version for item in asked if item.specifier and item.specifier.contains(torch)]
     version = max(named or allowed, default=None)
     if version is None:
         found, confidence = f"PyPI: no {name} asks for torch {torch}", "stated"
@@ -111,16 +108,12 @@ def companion(name: str, torch: Version, cuda: CudaVersion, *, pypi: Record, typ
     return Companion(version=version, source=Source(fields=(name,), source=found, confidence=confidence))
 
 
-def newest_triton(requires: Sequence[str], torch: Version, platform: Platform, pypi: Record) -> Version | None:
-    """The newest triton that torch's requirement allows; None where it asks for none."""
-    requirement = next(
-        (
-            found["triton"]
-            for minor in range(8, 20)
-            if "triton" in (found := wanted(requires, platform=platform, python=PythonVersion(3, minor)))
-        ),
-        None,
-    )
+def newest_triton(
+    requires: Sequence[str], torch: Version, platform: Platform, *, pythons: Sequence[PythonVersion], pypi: Record
+) -> Version | None:
+    """The newest triton that torch's requirement allows; None where it asks for none on any of its `pythons`."""
+    asked = [wanted(requires, platform=platform, python=python).get("triton") for python in pythons]
+    requirement = next((item for item in asked if item is not None), None)
     if requirement is None:
         return None
     project = pypi.find("triton")

@@ -33,6 +33,11 @@ def wanted(
     return found
 
 
+def is_library(name: str) -> bool:
+    """Whether a package belongs to CUDA: NVIDIA's libraries and what goes with them."""
+    return canonicalize_name(name).startswith(("nvidia-", "cuda-"))
+
+
 def exact(requirement: Requirement | None) -> Version | None:
     """The one version that a requirement pins (``==2.21.5``, ``==13.0.88.*``), else None."""
     specifiers = list(requirement.specifier) if requirement else []

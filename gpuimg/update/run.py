@@ -15,12 +15,12 @@ from gpuimg.matrix.checks import check_wheels
 from gpuimg.matrix.files import read_document
 from gpuimg.matrix.load import load_matrix
 from gpuimg.matrix.rows import build_row
-from gpuimg.update.builds import OLDEST, PYPI, PYTORCH, collect_builds
+from gpuimg.update.builds import PYPI, PYTORCH, collect_builds
 from gpuimg.update.derive import derive_stacks, dump_stacks
 from gpuimg.update.lock import Progress, inputs_for, lock_sets
 from gpuimg.update.observe import IndexSource, observe
 from gpuimg.update.record import Record, dump_record, load_record
-from gpuimg.update.session import Session, Traffic
+from gpuimg.update.session import BACKOFF_S, Session, Traffic
 from gpuimg.update.typed import Typed, load_typed
 from gpuimg.versions import CudaVersion
 
@@ -48,11 +48,13 @@ class Request:
     today: date
 
 
-def update_matrix(request: Request, *, cache_dir: Path | None, progress: Progress, patient: bool = True) -> Update:
+def update_matrix(
+    request: Request, *, cache_dir: Path | None, progress: Progress, backoff_s: float = BACKOFF_S
+) -> Update:
     """Give what has changed upstream, as files. Nothing is written but the cache in `cache_dir`.
 
-    An index that doesn't answer leaves its record as it is, with a notice; one that lies is an error. Where it is not
-    `patient`, it doesn't wait before it tries an index again.
+    An index that doesn't answer leaves its record as it is, with a notice; one that lies is an error. `backoff_s` is
+    how long it waits before it tries an index again, doubled each time.
 
     Raises:
         UpstreamError: an index gives what doesn't hold, or PyPI can't be reached and was never read.
@@ -61,7 +63,7 @@ def update_matrix(request: Request, *, cache_dir: Path | None, progress: Progres
     traffic = Traffic()
 
     def open_session() -> Session:  # one for each index: the first error of an index ends all that its session does
-        return Session(cache_dir=cache_dir, traffic=traffic, **({} if patient else {"backoff_s": 0}))
+        return Session(cache_dir=cache_dir, traffic=traffic, backoff_s=backoff_s)
 
     typed = load_typed(request.folder)
     records, notices = _read_indexes(request, typed, open_session, progress=progress)
@@ -133,11 +135,11 @@ def _read_indexes(
     known = read_document(request.folder / "cuda.yaml", schema="cuda")["cudas"]
     variants = sorted({row.cuda for row in typed.index_builds} | {CudaVersion.parse(row["version"]) for row in known})
     sources = [
-        IndexSource(name=PYPI, url=request.pypi_url, oldest_torch=OLDEST),
+        IndexSource(name=PYPI, url=request.pypi_url, oldest_torch=typed.oldest_torch),
         IndexSource(
             name=PYTORCH,
             url=request.pytorch_url,
-            oldest_torch=OLDEST,
+            oldest_torch=typed.oldest_torch,
             variants=tuple(cuda.variant for cuda in variants),
         ),
     ]

@@ -30,6 +30,9 @@ METADATA_LIMIT_BYTES: Final = 8 * 2**20
 RANGE_LIMIT_BYTES: Final = 32 * 2**20
 """No part of a wheel that is read is larger; the directory of a torch wheel has 2 MiB."""
 
+BACKOFF_S: Final = 0.5
+"""How long a second try waits; each further one twice as long."""
+
 _CONNECT_TIMEOUT_S: Final = 10.0
 _READ_TIMEOUT_S: Final = 30.0
 _ANSWER_S: Final = 600.0  # for a whole answer: a server that sends a byte now and then never times out
@@ -75,7 +78,7 @@ class Session:
         *,
         cache_dir: Path | None,
         connections: int = 12,
-        backoff_s: float = 0.5,
+        backoff_s: float = BACKOFF_S,
         timeout_s: float = _READ_TIMEOUT_S,
         traffic: Traffic | None = None,
     ) -> None:

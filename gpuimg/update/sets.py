@@ -27,9 +27,10 @@ from packaging.version import Version
 from gpuimg.facts import Stack, StackPlatform
 from gpuimg.update.closure import Found
 from gpuimg.update.dump import dump
+from gpuimg.update.pins import is_library
 from gpuimg.update.record import Record, RecordedWheel
 from gpuimg.versions import CudaVersion, Platform, PythonVersion
-from gpuimg.wheels import Target
+from gpuimg.wheels import Target, best_wheel
 
 Close: TypeAlias = Callable[[tuple[str, ...], tuple[str, ...], Target], Mapping[str, Found]]
 """Requirements, constraints and target → the wheels that they come to."""
@@ -123,8 +124,8 @@ def derive_sets(inputs: Inputs, *, on: StackPlatform, close: Close) -> dict[str,
     shared = {name: item for name, item in first.items() if item.sha256 and all(s.get(name) == item for s in sets)}
     extra = _toolkit(inputs, sets[-1], targets[-1], close) if inputs.toolkit and on.libraries == "wheels" else {}
     common = [
-        *(_row(item, _layer(item)) for item in shared.values()),
-        *(_row(item, "toolkit") for item in extra.values()),
+        *(wheel_row(item, _layer(item)) for item in shared.values()),
+        *(wheel_row(item, "toolkit") for item in extra.values()),
     ]
     return {
         "platform": str(on.platform),
@@ -133,7 +134,7 @@ def derive_sets(inputs: Inputs, *, on: StackPlatform, close: Close) -> dict[str,
         "pythons": [
             {
                 "python": str(target.python),
-                "wheels": [_row(items[name], _layer(items[name])) for name in sorted(items) if name not in shared],
+                "wheels": [wheel_row(items[name], _layer(items[name])) for name in sorted(items) if name not in shared],
             }
             for target, items in zip(targets, sets, strict=True)
         ],
@@ -163,8 +164,8 @@ def _set(inputs: Inputs, on: StackPlatform, target: Target, close: Close) -> Map
     if on.index == "pypi":
         return close(roots, inputs.constraints, target)
     # PyPI's build of the release says what torch needs beside its libraries
-    others = tuple(text for text in inputs.constraints if not _is_library(Requirement(text).name))
-    needed = {k: v for k, v in close(_on_pypi(roots, stack), others, target).items() if not _is_library(k)}
+    others = tuple(text for text in inputs.constraints if not is_library(Requirement(text).name))
+    needed = {k: v for k, v in close(_on_pypi(roots, stack), others, target).items() if not is_library(k)}
     requirements = inputs.requirements.get(str(on.platform), ())
     libraries = close(requirements, inputs.constraints, target) if requirements else {}
     own = {}
@@ -191,10 +192,9 @@ def _own(stack: Stack, pytorch: Record) -> dict[tuple[str, PythonVersion, Platfo
         wanted = Version(f"{version}+{stack.cuda.variant}")
         files = [w for r in (project.releases if project else ()) if r.version == wanted for w in r.files]
         for target in targets:
-            fitting = [wheel for wheel in files if wheel.yanked is None and target.takes(wheel.tags)]
-            if fitting:
-                best = max(fitting, key=lambda wheel: (wheel.build, wheel.file))
-                found[name, target.python, target.platform] = best
+            best = best_wheel(((wheel.file, wheel) for wheel in files if wheel.yanked is None), target)
+            if best is not None:
+                found[name, target.python, target.platform] = best[1]
     return found
 
 
@@ -217,16 +217,12 @@ def _toolkit(inputs: Inputs, wheels: Mapping[str, Found], target: Target, close:
     return {name: item for name, item in found.items() if name not in wheels and name.startswith("nvidia-")}
 
 
-def _is_library(name: str) -> bool:
-    """Whether a package belongs to CUDA: NVIDIA's libraries and what goes with them."""
-    return name.startswith(("nvidia-", "cuda-"))
-
-
 def _layer(item: Found) -> str:
     return "cuda" if item.name.startswith("nvidia-") and item.any_python else "torch"
 
 
-def _row(item: Found, layer: str) -> dict[str, Any]:
+def wheel_row(item: Found, layer: str) -> dict[str, Any]:
+    """A wheel as its file has it; what isn't known is left out."""
     row = {
         "name": item.name,
         "version": str(item.version),

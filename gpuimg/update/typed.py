@@ -80,8 +80,10 @@ class PythonRule:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Typed:
-    """All rows of ``builds.yaml``."""
+    """All of ``builds.yaml``."""
 
+    oldest_torch: Version
+    """Where the matrix begins."""
     index_builds: tuple[IndexBuild, ...]
     binaries: tuple[Binary, ...]
     compute_capabilities: tuple[Capabilities, ...]
@@ -132,6 +134,7 @@ def load_typed(folder: Path) -> Typed:
     document = read_document(folder / "builds.yaml", schema="builds")
     file = f"{folder.name}/builds.yaml"
     return Typed(
+        oldest_torch=Version(document["oldest_torch"]),
         index_builds=_rows(IndexBuild, document["index_builds"], file=file, section="index_builds"),
         binaries=_rows(Binary, document["binaries"], file=file, section="binaries"),
         compute_capabilities=_rows(

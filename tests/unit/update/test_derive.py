@@ -79,6 +79,7 @@ def record(**projects: Sequence[Release]) -> Record:
 
 def typed(**rows: Any) -> Typed:
     defaults: dict[str, Any] = {
+        "oldest_torch": Version("2.0.0"),
         "index_builds": (),
         "binaries": (
             Binary(torch=">=2", cuda=None, cxx11_abi=True, glibc=Version("2.17"), sources=source("cxx11_abi", "glibc")),

@@ -55,7 +55,7 @@ def run(request_for: Request, tmp_path: Path) -> Callable[..., Update]:
 
     def run(*, write: bool = True, **changes: object) -> Update:
         request = dataclasses.replace(request_for, **changes)  # type: ignore[arg-type]  # the tests' own keywords
-        update = update_matrix(request, cache_dir=tmp_path / "cache", progress=lambda *_: None, patient=False)
+        update = update_matrix(request, cache_dir=tmp_path / "cache", progress=lambda *_: None, backoff_s=0)
         if write:
             write_update(update, request.folder)
         return update
@@ -271,3 +271,22 @@ def test_validate_looks_at_files_that_only_an_update_reads(tmp_path: Path, file:
     (tmp_path / file).write_text(text, encoding="utf-8")
     with pytest.raises(MatrixError, match=problem):
         check_folder(tmp_path)
+
+
+def test_a_wheel_on_pytorch_s_index_may_ask_for_a_toolkit_release(
+    run: Callable[..., Update], index: IndexServer, pytorch: IndexServer, folder: Path
+) -> None:
+    """What its extras stand for, and what goes with them, is in the set: nothing of PyPI's own build of that torch."""
+    publish(index, "2.6.0")
+    publish(index, "2.7.0", more=("cuda-toolkit==12.4.1",))
+    toolkit = "cuda_toolkit-12.6.3-py3-none-any.whl"
+    index.add(toolkit, make_wheel(toolkit, requires=['nvidia-cublas-cu12==12.6.4.1.*; extra == "cublas"']))
+    index.add("nvidia_cublas_cu12-12.6.4.1-py3-none-manylinux1_x86_64.whl")
+    index.add("cuda_bindings-12.9.4-cp311-cp311-manylinux1_x86_64.whl")
+    asks = ["cuda-toolkit[cublas]==12.6.3", "cuda-bindings>=12.9", "nvidia-cudnn-cu12==9.1.0.70", "triton==3.6.0"]
+    publish_on_pytorch(pytorch, "2.6.0", variant="cu126", pythons=("cp311",), asks=asks)
+    run()
+    wheels = load_wheels("2.6.0-cu126", Platform.AMD64, PY311, base=folder)
+    assert {wheel.name for wheel in wheels.cuda} == {"nvidia-cublas-cu12", "nvidia-cudnn-cu12"}
+    assert {"cuda-bindings", "cuda-toolkit"} <= {wheel.name for wheel in wheels.torch}
+    assert wheels.locked

@@ -18,6 +18,7 @@ LIBRARIES = (
 ON_LINUX = 'platform_system == "Linux" and platform_machine == "x86_64"'
 BUILDS = {
     "schema": 1,
+    "oldest_torch": "2.0.0",
     "index_builds": [
         {
             "torch": ["2.6.0"],
@@ -90,13 +91,20 @@ def make_matrix(folder: Path) -> Path:
     return folder
 
 
-def publish(index: IndexServer, torch: str, *, pythons: tuple[str, ...] = ("cp310", "cp311", "cp312")) -> None:
+def publish(
+    index: IndexServer,
+    torch: str,
+    *,
+    pythons: tuple[str, ...] = ("cp310", "cp311", "cp312"),
+    more: tuple[str, ...] = (),
+) -> None:
     """PyPI's side of a release: torch for CUDA 12.4 and all that it comes with."""
     minor = int(torch.split(".")[1])
     asks = [
         *(f"{name.replace('_', '-').replace('-cu12-', '-cu12==')}; {ON_LINUX}" for name in LIBRARIES[:2]),
         f"triton==3.{minor}.0; {ON_LINUX}",
         "numpy",
+        *more,
     ]
     tag = "manylinux1_x86_64"
     for python in pythons:
@@ -122,12 +130,17 @@ def publish_cu118(pytorch: IndexServer, torch: str) -> None:
 
 
 def publish_on_pytorch(
-    pytorch: IndexServer, torch: str, *, variant: str, pythons: tuple[str, ...] = ("cp310", "cp311")
+    pytorch: IndexServer,
+    torch: str,
+    *,
+    variant: str,
+    pythons: tuple[str, ...] = ("cp310", "cp311"),
+    asks: list[str] | None = None,
 ) -> None:
     """PyTorch's own side of a release: torch and its companions for one CUDA."""
     minor = int(torch.split(".")[1])
     major = variant[2:4]
-    asks = [
+    asks = asks or [
         f"nvidia-cudnn-cu{major}==9.1.0.70; {ON_LINUX}",
         f"nvidia-nccl-cu{major}==2.21.5; {ON_LINUX}",
         f"triton==3.{minor}.0; {ON_LINUX}",

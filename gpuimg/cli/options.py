@@ -63,6 +63,13 @@ Gpus = Annotated[
     str,
     typer.Option("--gpus", metavar="GPUS", help="GPUs for the smoke step: auto, none, all, or indexes such as 0,1."),
 ]
+Only = Annotated[
+    list[str] | None,
+    typer.Option("--only", metavar="CHECK", help="Run only these checks or groups, such as stack; repeatable."),
+]
+Skip = Annotated[
+    list[str] | None, typer.Option("--skip", metavar="CHECK", help="Leave these checks or groups out; repeatable.")
+]
 JsonFile = Annotated[
     Path | None, typer.Option("--json", metavar="FILE", help="Write the reports as JSON to this file (- is stdout).")
 ]

@@ -39,9 +39,23 @@ def export(
         bool, typer.Option("--multi-node", help="The pods also meet, and run NCCL over all GPUs together.")
     ] = False,
     repository: Annotated[
-        str, typer.Option("--repository", metavar="NAME", help="With a SPEC: the repository that has the image.")
-    ] = "gpuimg",
-    platform: options.PlatformName = "linux/amd64",
+        str | None,
+        typer.Option(
+            "--repository",
+            metavar="NAME",
+            help="With a SPEC: the repository that has the image.  [default: gpuimg]",
+            show_default=False,
+        ),
+    ] = None,
+    platform: Annotated[
+        str | None,
+        typer.Option(
+            "--platform",
+            metavar="PLATFORM",
+            help="Only nodes of this platform.  [default: any; with a SPEC, linux/amd64]",
+            show_default=False,
+        ),
+    ] = None,
     python: Annotated[
         str | None,
         typer.Option(
@@ -156,7 +170,9 @@ class _Found:
     arch: str | None = None
 
 
-def _find(target: str, console: Console, *, repository: str, platform: str, matrix_dir: Sequence[Path]) -> _Found:
+def _find(
+    target: str, console: Console, *, repository: str | None, platform: str | None, matrix_dir: Sequence[Path]
+) -> _Found:
     """The image that a spec's plan names, or the reference as it is: a name with a tag, a digest or a registry.
 
     Raises RequestError for what is neither.
@@ -164,23 +180,28 @@ def _find(target: str, console: Console, *, repository: str, platform: str, matr
     from gpuimg import settings
     from gpuimg.matrix import load_matrix
     from gpuimg.model import Image
-    from gpuimg.naming import image_tags, labels
+    from gpuimg.naming import REPOSITORY, image_tags, labels
     from gpuimg.render import VENV
     from gpuimg.smoke.expect import expectation
     from gpuimg.spec import parse_spec
+    from gpuimg.versions import Platform
 
     if set(target) & set("/:@"):
-        return _Found(reference=settings.image_reference(target), python="python3")
+        reference = settings.image_reference(target)
+        if repository is not None:
+            raise RequestError(f"--repository is where a SPEC's image lies, and `{reference}` names an image itself")
+        arch = options.read_platform(platform).arch if platform is not None else None
+        return _Found(reference=reference, python="python3", arch=arch)
     try:
         parse_spec(target)
     except SpecError as error:
         raise SpecError(error.message, hints=[*error.hints, "an image is written with its tag: debian:12"]) from error
-    repository = settings.repository(repository)
+    repository = settings.repository(repository if repository is not None else REPOSITORY)
     matrix = load_matrix(matrix_dir)
     wanted = options.plan_settings(
         flavor=None,
         python=None,
-        platform=platform,
+        platform=platform if platform is not None else str(Platform.AMD64),
         base=None,
         extra=None,
         index_url=None,

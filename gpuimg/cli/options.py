@@ -137,7 +137,7 @@ def plan_settings(
     return Settings(
         flavor=flavor,
         python=_python(python) if python is not None else None,
-        platform=_platform(platform),
+        platform=read_platform(platform),
         base=base,
         extras=(*(extra or ()), *(text for path in requirements or () for text in read_requirements(path))),
         index_url=index_url,
@@ -279,7 +279,8 @@ def _python(text: str) -> PythonVersion:
         raise RequestError(printable(str(error)), hints=["write it as --python 3.11"]) from error
 
 
-def _platform(text: str) -> Platform:
+def read_platform(text: str) -> Platform:
+    """The platform that --platform names. Raises RequestError."""
     try:
         return Platform(text)
     except ValueError as error:

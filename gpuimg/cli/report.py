@@ -85,7 +85,8 @@ def _read(files: Sequence[Path]) -> list[tuple[str, Sequence[Report]]]:
 
     if [str(file) for file in files].count("-") > 1:
         raise RequestError("stdin can be read once")
-    return [(str(file), read_reports(_text(file), source=str(file))) for file in files]
+    sources = [(file, "stdin" if str(file) == "-" else str(file)) for file in files]
+    return [(source, read_reports(_text(file), source=source)) for file, source in sources]
 
 
 def _text(file: Path) -> str:

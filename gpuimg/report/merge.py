@@ -51,7 +51,7 @@ def _is_closing(report: Report) -> bool:
 
 
 def _named(report: Report, file: str) -> Report:
-    name = "stdin" if file == "-" else PurePath(file).stem
+    name = PurePath(file).stem
     if report.node is None:
         return dataclasses.replace(report, node=name)
     if pod_index(report.node) is None and pod_index(name) is not None:  # one pod's log, in a file of its name

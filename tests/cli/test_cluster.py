@@ -77,8 +77,9 @@ def test_a_spec_is_the_image_that_gpuimg_builds_and_what_that_promises(capsys: p
 
 
 def test_an_image_promises_nothing(capsys: pytest.CaptureFixture[str]) -> None:
-    found = exported(capsys, IMAGE, "--python", "/opt/conda/bin/python")
+    found = exported(capsys, IMAGE, "--python", "/opt/conda/bin/python", "--platform", "linux/arm64")
     spec = found["Job"]["spec"]["template"]["spec"]
+    assert spec["nodeSelector"] == {"kubernetes.io/arch": "arm64"}
     assert (spec["containers"][0]["image"], spec["containers"][0]["command"][0]) == (IMAGE, "/opt/conda/bin/python")
     assert "runAsNonRoot" not in spec["securityContext"]
     assert "expect" not in json.loads(found["ConfigMap"]["data"]["config.json"])
@@ -113,6 +114,8 @@ def test_a_template_of_the_users_takes_the_place_of_ours(tmp_path: Path, capsys:
         ["--nodes", "0"],
         ["--gpus-per-node", "0"],
         ["--skip", "stak"],
+        ["--repository", "registry.example.com/team/gpuimg"],
+        ["--platform", "windows/amd64"],
         ["-o", "missing/smoke.yaml"],
     ],
 )

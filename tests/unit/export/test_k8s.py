@@ -22,6 +22,7 @@ from gpuimg import __version__
 from gpuimg.errors import RequestError
 from gpuimg.export import values
 from gpuimg.export.k8s import GIB, SmokeJob, render_smoke_job
+from gpuimg.smoke.guest.config import parse_config
 from gpuimg.smoke.zipapp import build_guest
 from gpuimg.templating import yaml_scalar
 
@@ -124,6 +125,14 @@ def test_the_config_map_holds_the_guest_and_is_small_enough() -> None:
         }
     assert len(guest) + len(config_map["data"]["config.json"]) < 2**20
     assert len(json.dumps(config_map)) < 2**18
+
+
+@pytest.mark.parametrize("job", [ONE_NODE, replace(ALL_OPTIONS, multi_node=False, only=("stack",))])
+def test_the_guest_reads_its_config(job: SmokeJob) -> None:
+    config = parse_config(json.loads(manifests(job)["ConfigMap"]["data"]["config.json"]))
+    assert config.gpus_requested
+    assert (config.only, config.skip) == (job.only, job.skip)
+    assert config.expect.torch == (job.expect or {}).get("torch")
 
 
 def test_pods_that_meet_have_names_and_know_the_first() -> None:

@@ -24,13 +24,8 @@ def verify(
     python: Annotated[
         str, typer.Option("--python", metavar="PROGRAM", help="With --host: the Python to check.")
     ] = "python3",
-    only: Annotated[
-        list[str] | None,
-        typer.Option("--only", metavar="CHECK", help="Run only these checks or groups, such as stack; repeatable."),
-    ] = None,
-    skip: Annotated[
-        list[str] | None, typer.Option("--skip", metavar="CHECK", help="Leave these checks or groups out; repeatable.")
-    ] = None,
+    only: options.Only = None,
+    skip: options.Skip = None,
     gpus: options.Gpus = "auto",
     shm_size: Annotated[str, typer.Option("--shm-size", metavar="SIZE", help="Shared memory of the container.")] = "8g",
     memory: Annotated[

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 from gpuimg.model import Check, Measurement, Report, Status
 
@@ -25,8 +25,20 @@ def counts(report: Report) -> dict[Status, int]:
 
 
 def subject(report: Report) -> str:
-    """What was checked: the image's reference, or the host."""
-    return report.image.reference if report.image else "this host"
+    """What was checked: the image's reference or the host, and where, if several machines were."""
+    if report.image is None:
+        return report.node or "this host"
+    return f"{report.image.reference} on {report.node}" if report.node else report.image.reference
+
+
+def names(items: Sequence[str], *, shown: int = 4) -> str:
+    """A list to read, cut where it is long.
+
+    >>> names(["a"]), names(["a", "b", "c"], shown=2)
+    ('a', 'a, b and 1 more')
+    """
+    text = ", ".join(items[:shown])
+    return f"{text} and {len(items) - shown} more" if len(items) > shown else text
 
 
 def groups(checks: Iterable[Check]) -> dict[str, list[Check]]:

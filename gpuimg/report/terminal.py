@@ -48,6 +48,27 @@ def render_report(report: Report, *, width: int, colour: bool, unicode: bool) ->
     return page.text
 
 
+def render_failures(reports: Sequence[Report], *, width: int, colour: bool, unicode: bool) -> str:
+    """What failed on several machines. What failed on many in the same way is told once, with their names; so are
+    checks that failed for the same reason."""
+    page = _Page(width=width, colour=colour, unicode=unicode)
+    alike: dict[tuple[str, str | None], list[Report]] = {}
+    for report in reports:
+        for check in report.failed:
+            alike.setdefault((check.name, check.reason), []).append(report)
+    told: dict[tuple[str | None, tuple[str, ...]], list[Check]] = {}
+    for (name, reason), on in alike.items():
+        subjects = tuple(map(figures.subject, on))
+        told.setdefault((reason, subjects), []).append(next(check for check in on[0].failed if check.name == name))
+    for (_, subjects), checks in told.items():
+        names = figures.names([check.name for check in checks])
+        check = (
+            checks[0] if len(checks) == 1 else dataclasses.replace(checks[0], name=names, measured={}, expected=None)
+        )
+        _failure(page, check, several=False, on=figures.names(subjects))
+    return page.text
+
+
 def render_summary(reports: Sequence[Report], *, width: int, colour: bool, unicode: bool) -> str:
     """One line for each image, then how many failed."""
     page = _Page(width=width, colour=colour, unicode=unicode)
@@ -70,9 +91,10 @@ def render_summary(reports: Sequence[Report], *, width: int, colour: bool, unico
     if beside:
         page.grid(rows)
     failed = sum(bool(report.failed) for report in reports)
+    what = "report" if any(report.node for report in reports) else "image"
     verdicts = {figures.verdict(report) for report in reports}
     worst = next((status for status in (Status.FAIL, Status.PASS) if status in verdicts), Status.SKIP)
-    noun = "image" if len(reports) == 1 else "images"
+    noun = what if len(reports) == 1 else f"{what}s"
     page.blank()
     page.grid([[page.status(worst), page.span(f"{failed} of {len(reports)} {noun} failed", "bold")]])
     return page.text
@@ -106,7 +128,7 @@ def _facts(page: _Page, report: Report) -> None:
     page.labelled((label, page.span(text)) for label, text in rows)
 
 
-def _failure(page: _Page, check: Check, *, several: bool) -> None:
+def _failure(page: _Page, check: Check, *, several: bool, on: str = "") -> None:
     page.blank()
     page.grid([[page.status(Status.FAIL), page.span(check.name + _on_gpu(check, several=several), "bold")]])
     texts = (
@@ -114,6 +136,7 @@ def _failure(page: _Page, check: Check, *, several: bool) -> None:
         ("expected", page.span(check.expected or "")),
         ("reason", page.span(check.reason or "", multiline=True)),
         ("remedy", page.span(check.remedy or "", multiline=True)),
+        ("on", page.span(on)),
     )
     page.labelled((label, text) for label, text in texts if text.lines != [""])
 

@@ -133,6 +133,7 @@ def hostile() -> Report:
         gpus=({"index": attack, "name": attack, "cc": attack, "memory_bytes": "much"},),
         seconds=float("nan"),
         notices=(attack,),
+        node=attack,
         checks=(
             replace(check("stack." + attack, Status.PASS, found=attack), expected=attack),
             Check(

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from gpuimg.model import Check, Report, Status
-from gpuimg.report.terminal import render_report, render_summary
+from gpuimg.report.terminal import render_failures, render_report, render_summary
 from gpuimg.text import cell_width
 
 GOLDEN = Path(__file__).parents[2] / "golden" / "reports"
@@ -50,6 +50,7 @@ def test_page_fits_and_holds_nothing_that_steers(
     subjects = list(reports.values())
     page = render_report(reports[name], width=width, colour=colour, unicode=unicode)
     page += render_summary(subjects, width=width, colour=colour, unicode=unicode)
+    page += render_failures(subjects, width=width, colour=colour, unicode=unicode)
     plain = STYLE.sub("", page) if colour else page
     assert max(map(cell_width, plain.splitlines())) <= max(width, 40)
     assert not any((ord(char) < 32 and char != "\n") or 127 <= ord(char) < 160 or char == "\u202e" for char in plain)

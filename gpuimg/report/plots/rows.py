@@ -1,0 +1,55 @@
+"""Plots of rows: above each row its name and what it says in words, below all of them one axis."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+from markupsafe import Markup
+
+from gpuimg.report import figures
+from gpuimg.report.plots import svg
+from gpuimg.report.plots.scales import Scale, ticks
+from gpuimg.text import cell_width
+
+START: Final = 16
+END: Final = svg.WIDTH - 16
+_ROW: Final = 42
+_AXIS: Final = 36
+_COLUMNS: Final = 50
+"""Letters that fit the width."""
+
+
+def middle(number: int) -> float:
+    """The height of the marks of a row, counted from 0."""
+    return _ROW * number + 28
+
+
+def span(number: int) -> tuple[float, float]:
+    """Top and bottom of the marks of a row."""
+    return middle(number) - 10, middle(number) + 10
+
+
+def height(rows: int) -> float:
+    """What a plot of so many rows takes."""
+    return _ROW * rows + _AXIS
+
+
+def frame(rows: Sequence[tuple[str, str]], scale: Scale, *, unit: str) -> list[Markup]:
+    """Grid, axis, and for each row its name and what it says."""
+    bottom = _ROW * len(rows)
+    parts = []
+    for value in ticks(scale):
+        x = scale.place(value)
+        kind = "grid" if value or scale.logarithmic else "zero"
+        for number in range(len(rows)):
+            top, end = span(number)
+            parts.append(svg.line(kind, x1=x, y1=top, x2=x, y2=end))
+        parts.append(svg.label("tick middle", figures.short(value), x=x, y=bottom + 14))
+    parts.append(svg.label("tick middle", unit, x=svg.WIDTH / 2, y=bottom + 29))
+    for number, (name, words) in enumerate(rows):
+        y = _ROW * number + 14
+        room = max(_COLUMNS - cell_width(words), 12)
+        parts.append(svg.label("name", name, x=0, y=y, room=room))
+        parts.append(svg.label("said", words, x=svg.WIDTH, y=y, room=_COLUMNS - 12))
+    return parts

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from gpuimg.model import Check, Measurement, Report, Status
 
+SYMBOLS = {Status.PASS: "✓", Status.FAIL: "✗", Status.SKIP: "–"}
 _BYTES = {"B", "byte", "bytes"}
 _NO_UNIT = {"", "count"}
 

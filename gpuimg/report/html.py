@@ -23,7 +23,6 @@ from gpuimg.report.speeds import Shape, read_shapes
 from gpuimg.templating import render_template
 from gpuimg.text import printable
 
-SYMBOLS: Final = {Status.PASS: "✓", Status.FAIL: "✗", Status.SKIP: "–"}
 _BESIDE_FOUND: Final = ("function", "path")
 """What a check of the stack says of how it knows, which has columns of its own."""
 
@@ -90,7 +89,7 @@ def dumps(reports: Sequence[Report], *, made: dt.datetime) -> str:
             "failed": sum(image.verdict is Status.FAIL for image in shown),
             "made": made.strftime("%Y-%m-%d %H:%M %Z").strip(),
             "version": __version__,
-            "symbols": SYMBOLS,
+            "symbols": figures.SYMBOLS,
             "on_gpu": readings.on_gpu,
             "cap_text": cap_text,
             "claim_text": claim_text,

@@ -18,7 +18,7 @@ class Error:
     """Max z of one type and mode, in units of its unit roundoff u."""
 
     kind: str
-    """The type, and the GPU where there are several."""
+    """The type, and where it ran: on the CPU, or on which of several GPUs."""
     mode: str
     """Such as ``reduced``: reductions in the type itself were allowed."""
     max_z: float | None
@@ -57,7 +57,7 @@ def read_exact(report: Report) -> tuple[Exact, ...]:
     """Each type whose exact test ran."""
     return tuple(
         Exact(
-            kind=kind.removesuffix("_exact") + readings.on_gpu(report, check),
+            kind=kind.removesuffix("_exact") + readings.device(report, check),
             wrong_elements=figures.value(check.measured["wrong_elements"]),
             failed=check.status is Status.FAIL,
         )
@@ -85,7 +85,7 @@ def _error(report: Report, check: Check, kind: str, mode: str) -> Error:
     bound = readings.positive(readings.fields(check.data.get("bounds_u")).get(mode))
     max_z = readings.measured(check, mode)
     return Error(
-        kind=kind + readings.on_gpu(report, check),
+        kind=kind + readings.device(report, check),
         mode=_MODES[mode],
         max_z=max_z,
         told=figures.value(check.measured[mode]),

@@ -90,6 +90,11 @@ def on_gpu(report: Report, check: Check) -> str:
     return f" (GPU {check.gpu})" if len(report.gpus) > 1 and check.gpu is not None else ""
 
 
+def device(report: Report, check: Check) -> str:
+    """As `on_gpu`, and `` (CPU)`` for what ran there: it says nothing of a GPU."""
+    return " (CPU)" if told(check, "device") == "cpu" else on_gpu(report, check)
+
+
 def median(values: Iterable[float]) -> float | None:
     """The middle of `values`; None where there are none."""
     ordered = sorted(values)

@@ -23,7 +23,6 @@ _VALUE_COLUMNS: Final = 48
 _SUMMARY_COLUMNS: Final = 48
 """What a line of the summary needs beside the image's name."""
 _STYLE: Final = {Status.PASS: "green", Status.FAIL: "red", Status.SKIP: "yellow"}
-_SYMBOL: Final = {Status.PASS: "✓", Status.FAIL: "✗", Status.SKIP: "–"}
 _ASCII: Final = str.maketrans(
     {"✓": "+", "✗": "x", "–": "-", "…": "...", "≤": "<=", "≥": ">=", "×": "x", "µ": "u", "→": "->"}
 )
@@ -253,7 +252,7 @@ class _Page:
         return _Span(shown.split("\n"), style)
 
     def status(self, status: Status, *, indent: int = 0) -> _Span:
-        symbol = _SYMBOL[status] if self._unicode else _SYMBOL[status].translate(_ASCII)
+        symbol = figures.SYMBOLS[status] if self._unicode else figures.SYMBOLS[status].translate(_ASCII)
         return _Span([f"{' ' * indent}{symbol} {status.value}"], _STYLE[status])
 
     def labelled(self, rows: Iterable[tuple[str, _Span]]) -> None:

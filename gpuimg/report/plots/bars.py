@@ -32,16 +32,5 @@ def plot_rates(rates: Sequence[Rate], *, title: str, name: str) -> svg.Figure | 
         key.append((svg.swatch(svg.line("best", x1=10, y1=0, x2=10, y2=12)), "best shape and run (MAMF)"))
     if has_peak:
         key.append((svg.swatch(svg.box("peak", left=1, top=2, right=19, bottom=10)), "datasheet, dense"))
-    said = "; ".join(f"{kind}: {words}" for kind, words in shown)
-    return svg.Figure(
-        title=title,
-        picture=svg.document(
-            name=name,
-            title=title,
-            description=f"{said}.",
-            height=rows.height(len(rates)),
-            parts=[*rows.frame(shown, scale, unit=rates[0].unit), *marks],
-        ),
-        key=tuple(key),
-        notes=() if has_peak or not has_best else ("No datasheet figure is known for this chip.",),
-    )
+    notes = () if has_peak or not has_best else ("No datasheet figure is known for this chip.",)
+    return rows.figure(shown, marks, name=name, title=title, scale=scale, unit=rates[0].unit, key=key, notes=notes)

@@ -36,16 +36,13 @@ def plot_errors(errors: Sequence[Error], *, name: str) -> svg.Figure | None:
         key.append((svg.swatch(svg.dot("over-dot", x=10, y=6, radius=5)), "max z over its bound"))
     if any(error.bound is not None for error in shown):
         key.append((svg.swatch(svg.line("bound", x1=10, y1=0, x2=10, y2=12)), "bound"))
-    said = "; ".join(f"{kind}: {words}" for kind, words in named)
-    return svg.Figure(
+    return rows.figure(
+        named,
+        marks,
+        name=name,
         title="Largest error of a matrix product, in units of its type's roundoff u",
-        picture=svg.document(
-            name=name,
-            title="Max z by type",
-            description=f"{said}.",
-            height=rows.height(len(shown)),
-            parts=[*rows.frame(named, scale, unit="max z in u, logarithmic"), *marks],
-        ),
-        key=tuple(key),
+        scale=scale,
+        unit="max z in u, logarithmic",
+        key=key,
         notes=(_ZERO_NOTE,) if any(error.max_z is not None and error.max_z <= 0 for error in shown) else (),
     )

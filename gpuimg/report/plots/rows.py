@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Final
 
 from markupsafe import Markup
@@ -20,6 +20,28 @@ _COLUMNS: Final = 50
 """Letters that fit the width."""
 
 
+def figure(
+    rows: Sequence[tuple[str, str]],
+    marks: Iterable[Markup],
+    *,
+    name: str,
+    title: str,
+    scale: Scale,
+    unit: str,
+    key: Sequence[tuple[Markup, str]],
+    notes: Sequence[str] = (),
+) -> svg.Figure:
+    """Draw `marks` on rows, each with its name and what it says: together these are the picture in words."""
+    picture = svg.document(
+        name=name,
+        title=title,
+        description="; ".join(f"{label}: {words}" for label, words in rows) + ".",
+        height=_ROW * len(rows) + _AXIS,
+        parts=[*frame(rows, scale, unit=unit), *marks],
+    )
+    return svg.Figure(title=title, picture=picture, key=tuple(key), notes=tuple(notes))
+
+
 def middle(number: int) -> float:
     """The height of the marks of a row, counted from 0."""
     return _ROW * number + 28
@@ -28,11 +50,6 @@ def middle(number: int) -> float:
 def span(number: int) -> tuple[float, float]:
     """Top and bottom of the marks of a row."""
     return middle(number) - 10, middle(number) + 10
-
-
-def height(rows: int) -> float:
-    """What a plot of so many rows takes."""
-    return _ROW * rows + _AXIS
 
 
 def frame(rows: Sequence[tuple[str, str]], scale: Scale, *, unit: str) -> list[Markup]:

@@ -45,19 +45,15 @@ def plot_percent(savings: Sequence[Saving], *, name: str) -> svg.Figure | None:
         key.append((svg.swatch(_diamond("cap-dot", 10, 6)), "smallest memory that fits, measured once"))
     if any(saving.claim for saving in shown):
         key.append((svg.swatch(svg.box("claim", left=0, top=0, right=20, bottom=12)), "what is claimed"))
-    claims = "; ".join(f"{saving.name}: {claim_text(saving.claim)}" for saving in shown if saving.claim)
-    said = "; ".join(f"{title}: {words}" for title, words in drawn)
-    return svg.Figure(
+    return rows.figure(
+        drawn,
+        marks,
+        name=name,
         title="Saved, in percent of the default",
-        picture=svg.document(
-            name=name,
-            title="Memory that the tuned allocator saves",
-            description=f"{said}. Claimed: {claims or 'nothing'}.",
-            height=rows.height(len(drawn)),
-            parts=[*rows.frame(drawn, scale, unit="% less than the default"), *marks],
-        ),
-        key=tuple(key),
-        notes=("Left of 0 the tuned allocator takes more.",) if scale.low < 0 else (),
+        scale=scale,
+        unit="% less than the default",
+        key=key,
+        notes=_percent_notes(shown, scale),
     )
 
 
@@ -69,18 +65,13 @@ def plot_bytes(savings: Sequence[Saving], *, name: str) -> svg.Figure | None:
     largest = max(value for line in drawn for value in (*line.default, *line.tuned))
     unit, size = ("GiB", _GIB) if largest >= _GIB else ("MiB", 1 << 20)
     scale = linear([largest / size], start=rows.START, end=rows.END)
-    frame = rows.frame([(line.name, line.words) for line in drawn], scale, unit=unit)
-    marks = [mark for number, line in enumerate(drawn) for mark in _paired(line, scale, size, number)]
-    said = "; ".join(f"{line.name}: {line.words}" for line in drawn)
-    return svg.Figure(
+    return rows.figure(
+        [(line.name, line.words) for line in drawn],
+        [mark for number, line in enumerate(drawn) for mark in _paired(line, scale, size, number)],
+        name=name,
         title="Default beside tuned",
-        picture=svg.document(
-            name=name,
-            title="Memory with the default and the tuned allocator",
-            description=f"{said}.",
-            height=rows.height(len(drawn)),
-            parts=[*frame, *marks],
-        ),
+        scale=scale,
+        unit=unit,
         key=(
             (svg.swatch(svg.dot("default-dot", x=10, y=6, radius=4)), "default: median, range of the pairs"),
             (svg.swatch(svg.dot("tuned-dot", x=10, y=6, radius=5)), "tuned"),
@@ -100,6 +91,12 @@ def _percents(savings: Sequence[Saving]) -> Scale:
         values += [pair.saving for pair in saving.pairs]
     held = [min(max(value, -_MOST_PERCENT), _MOST_PERCENT) for value in values]
     return linear(held, start=rows.START, end=rows.END)
+
+
+def _percent_notes(savings: Sequence[Saving], scale: Scale) -> list[str]:
+    claims = [f"{saving.name} {claim_text(saving.claim)}" for saving in savings if saving.claim is not None]
+    notes = [f"Claimed: {'; '.join(claims)}."] if claims else []
+    return [*notes, "Left of 0 the tuned allocator takes more."] if scale.low < 0 else notes
 
 
 def _band(claim: tuple[float, float | None], scale: Scale, span: tuple[float, float]) -> Markup:

@@ -118,6 +118,12 @@ def test_gpus_are_told_apart_where_there_are_several() -> None:
     assert [rate.name for rate in speeds.read_matmul(report(*checks))] == ["bf16", "bf16"]
 
 
+def test_what_ran_on_the_cpu_says_so() -> None:
+    check = made_up.rounding("fp32", unit=2**-24, bounds={"max_z": 320}, values={"max_z": 23})
+    on_cpu = replace(check, measured={**check.measured, "device": Measurement(value="cpu")})
+    assert [error.name for error in products.read_errors(report(check, on_cpu))] == ["fp32", "fp32 (CPU)"]
+
+
 def test_only_the_mode_that_is_over_its_bound_has_failed() -> None:
     check = made_up.rounding(
         "bf16", unit=2**-8, bounds={"max_z": 8, "max_z_reduced": 16}, values={"max_z": 9, "max_z_reduced": 5}

@@ -18,6 +18,9 @@ _ROW: Final = 42
 _AXIS: Final = 36
 _COLUMNS: Final = 50
 """Letters that fit the width."""
+_MOST_SAID: Final = 44
+_LEAST_NAME: Final = 8
+"""Letters of a name that are shown whatever stands beside it."""
 
 
 def figure(
@@ -66,7 +69,7 @@ def frame(rows: Sequence[tuple[str, str]], scale: Scale, *, unit: str) -> list[M
     parts.append(svg.label("tick middle", unit, x=svg.WIDTH / 2, y=bottom + 29))
     for number, (name, words) in enumerate(rows):
         y = _ROW * number + 14
-        room = max(_COLUMNS - cell_width(words), 12)
+        room = max(_COLUMNS - cell_width(words), _LEAST_NAME)
         parts.append(svg.label("name", name, x=0, y=y, room=room))
-        parts.append(svg.label("said", words, x=svg.WIDTH, y=y, room=_COLUMNS - 12))
+        parts.append(svg.label("said", words, x=svg.WIDTH, y=y, room=_MOST_SAID))
     return parts

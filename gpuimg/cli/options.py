@@ -76,6 +76,18 @@ JsonFile = Annotated[
 JunitFile = Annotated[
     Path | None, typer.Option("--junit", metavar="FILE", help="Write the reports as JUnit XML to this file.")
 ]
+HtmlFile = Annotated[
+    Path | None, typer.Option("--html", metavar="FILE", help="Write the reports as one HTML page to this file.")
+]
+MarkdownFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--markdown",
+        metavar="FILE",
+        help="Write a summary as Markdown to this file.  [default: appended to $GITHUB_STEP_SUMMARY]",
+        show_default=False,
+    ),
+]
 MatrixDir = Annotated[
     list[Path] | None,
     typer.Option("--matrix-dir", metavar="DIR", help="Folder whose matrix files add or replace rows; repeatable."),

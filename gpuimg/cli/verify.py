@@ -36,6 +36,8 @@ def verify(
     ] = None,
     json_file: options.JsonFile = None,
     junit_file: options.JunitFile = None,
+    html_file: options.HtmlFile = None,
+    markdown_file: options.MarkdownFile = None,
 ) -> int:
     """Check images, ours or not, from inside.
 
@@ -59,8 +61,10 @@ def verify(
         memory_bytes=settings.size_bytes(memory) if memory else None,
         user=settings.user(user) if user else None,
     )
-    outcome.check_targets(json_file, junit_file)
-    results = outcome.Results(console, json_file=json_file, junit_file=junit_file)
+    files = outcome.report_files(
+        json=json_file, junit=junit_file, html=html_file, markdown=markdown_file, environ=os.environ
+    )
+    results = outcome.Results(console, files)
     if host:
         if images:
             raise RequestError("--host checks this machine's Python: it takes no image")

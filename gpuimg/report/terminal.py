@@ -12,6 +12,7 @@ from typing import Final
 
 from gpuimg.model import Check, Report, Status
 from gpuimg.report import figures
+from gpuimg.report.savings import read_saving, sentence
 from gpuimg.text import cell_width, printable, shorten, styled, wrap
 
 _NARROWEST: Final = 40
@@ -22,8 +23,9 @@ _VALUE_COLUMNS: Final = 48
 _SUMMARY_COLUMNS: Final = 48
 """What a line of the summary needs beside the image's name."""
 _STYLE: Final = {Status.PASS: "green", Status.FAIL: "red", Status.SKIP: "yellow"}
-_SYMBOL: Final = {Status.PASS: "✓", Status.FAIL: "✗", Status.SKIP: "–"}
-_ASCII: Final = str.maketrans({"✓": "+", "✗": "x", "–": "-", "…": "...", "≤": "<=", "≥": ">=", "×": "x", "µ": "u"})
+_ASCII: Final = str.maketrans(
+    {"✓": "+", "✗": "x", "–": "-", "…": "...", "≤": "<=", "≥": ">=", "×": "x", "µ": "u", "→": "->"}
+)
 
 
 def render_report(report: Report, *, width: int, colour: bool, unicode: bool) -> str:
@@ -92,11 +94,9 @@ def render_summary(reports: Sequence[Report], *, width: int, colour: bool, unico
         page.grid(rows)
     failed = sum(bool(report.failed) for report in reports)
     what = "report" if any(report.node for report in reports) else "image"
-    verdicts = {figures.verdict(report) for report in reports}
-    worst = next((status for status in (Status.FAIL, Status.PASS) if status in verdicts), Status.SKIP)
     noun = what if len(reports) == 1 else f"{what}s"
     page.blank()
-    page.grid([[page.status(worst), page.span(f"{failed} of {len(reports)} {noun} failed", "bold")]])
+    page.grid([[page.status(figures.worst(reports)), page.span(f"{failed} of {len(reports)} {noun} failed", "bold")]])
     return page.text
 
 
@@ -121,9 +121,7 @@ def _facts(page: _Page, report: Report) -> None:
         rows.append(("", f"{image.id[:19]}, {figures.size(image.size_bytes)}, {image.platform}"))
     if report.torch or report.python:
         rows.append(("torch", f"{report.torch or 'not found'} on Python {report.python or '?'}"))
-    for number, gpu in enumerate(report.gpus):
-        index = gpu.get("index")
-        rows.append((f"GPU {index if isinstance(index, int) else number}", figures.gpu(gpu)))
+    rows += figures.gpus(report)
     rows.append(("took", figures.duration(report.seconds)))
     page.labelled((label, page.span(text)) for label, text in rows)
 
@@ -165,8 +163,7 @@ def _stack(page: _Page, checks: Sequence[Check]) -> None:
 
 def _found(page: _Page, check: Check) -> str:
     """What stands beside what was wanted: the values that the expectation speaks of, else all."""
-    expected = (check.expected or "").lower()
-    asked = {name: value for name, value in check.measured.items() if name.lower() in expected} or check.measured
+    asked = figures.asked(check)
     if len(asked) == 1:
         return figures.value(next(iter(asked.values())))
     return _measured(page, dataclasses.replace(check, measured=asked), _MEASURED_SHOWN)
@@ -178,13 +175,19 @@ def _group(page: _Page, group: str, checks: Sequence[Check], *, several: bool) -
     page.heading(group)
     rows = []
     for check in checks:
-        text = _measured(page, check, _MEASURED_SHOWN) if check.status is Status.PASS else check.reason or ""
+        text = _told(page, check) if check.status is Status.PASS else check.reason or ""
         name = _short(check) + _on_gpu(check, several=several)
         style = "" if check.status is Status.PASS else "dim"
         rows.append(
             [page.status(check.status, indent=2), page.span(name), page.span(" ".join(text.split()), style)],
         )
     page.grid(rows)
+
+
+def _told(page: _Page, check: Check) -> str:
+    """What a check that held measured: of an allocator's savings both, with the claim beside them."""
+    saving = read_saving(check)
+    return _measured(page, check, _MEASURED_SHOWN) if saving is None else sentence(saving)
 
 
 def _skipped(page: _Page, folded: Mapping[str, Sequence[Check]]) -> None:
@@ -272,7 +275,7 @@ class _Page:
         return _Span(shown.split("\n"), style)
 
     def status(self, status: Status, *, indent: int = 0) -> _Span:
-        symbol = _SYMBOL[status] if self._unicode else _SYMBOL[status].translate(_ASCII)
+        symbol = figures.SYMBOLS[status] if self._unicode else figures.SYMBOLS[status].translate(_ASCII)
         return _Span([f"{' ' * indent}{symbol} {status.value}"], _STYLE[status])
 
     def labelled(self, rows: Iterable[tuple[str, _Span]]) -> None:

@@ -91,7 +91,8 @@ class Results:
                 render_summary(self._reports, width=err.width, colour=err.colour, unicode=err.unicode)
             )
         if self._reports or error is None:
-            self._write_files()
+            written = write_reports(self._console, self._files, self._reports)
+            self.exit_code = self.exit_code or written
 
     def add(self, report: Report) -> None:
         """Take the report of one image."""
@@ -108,48 +109,54 @@ class Results:
             self._console.error(error)
             self.exit_code = self.exit_code or error.exit_code
 
-    def _write_files(self) -> None:
-        files = self._files
-        if files.json is not None:
-            from gpuimg.report import as_json
 
-            self._write(files.json, as_json.dumps(self._reports))
-        if files.junit is not None:
-            from gpuimg.report import junit
+def write_reports(console: Console, files: ReportFiles, reports: Sequence[Report]) -> int:
+    """Write the reports to all files. The exit code is 0, or 2 where one could not be written, which is said."""
+    code = 0
+    if files.json is not None:
+        from gpuimg.report import as_json
 
-            self._write(files.junit, junit.dumps(self._reports))
-        if files.html is not None:
-            from gpuimg.report import html
+        code |= _write(console, files.json, as_json.dumps(reports))
+    if files.junit is not None:
+        from gpuimg.report import junit
 
-            self._write(files.html, html.dumps(self._reports, made=dt.datetime.now(dt.timezone.utc)))
-        if files.markdown is not None:
-            from gpuimg.report import markdown
+        code |= _write(console, files.junit, junit.dumps(reports))
+    if files.html is not None:
+        from gpuimg.report import html
 
-            self._write(files.markdown, markdown.dumps(self._reports))
-        if files.step_summary is not None and self._reports:
-            self._append_summary(files.step_summary)
-
-    def _append_summary(self, path: Path) -> None:
-        """Add to what the step's other commands wrote. Nobody asked for it by name, so its lack is no error."""
+        code |= _write(console, files.html, html.dumps(reports, made=dt.datetime.now(dt.timezone.utc)))
+    if files.markdown is not None:
         from gpuimg.report import markdown
 
-        try:
-            with path.open("a", encoding="utf-8") as stream:
-                room = markdown.LIMIT_BYTES - stream.tell() - 1
-                stream.write("\n" + markdown.dumps(self._reports, limit_bytes=room))
-        except OSError as error:
-            self._console.warning(f"the step's summary can't be written to {path}: {error.strerror or error}")
+        code |= _write(console, files.markdown, markdown.dumps(reports))
+    if files.step_summary is not None and reports:
+        _append_summary(console, files.step_summary, reports)
+    return code
 
-    def _write(self, path: Path, text: str) -> None:
-        if str(path) == "-":
-            self._console.data(text)
-            return
-        new = path.with_name(f".{path.name}.new")
-        try:
-            new.write_text(text, encoding="utf-8")
-            new.replace(path)
-        except OSError as error:
-            with contextlib.suppress(OSError):
-                new.unlink()
-            self._console.error(RequestError(f"the report can't be written to {path}: {error.strerror}"))
-            self.exit_code = self.exit_code or RequestError.exit_code
+
+def _append_summary(console: Console, path: Path, reports: Sequence[Report]) -> None:
+    """Add to what the step's other commands wrote. Nobody asked for it by name, so its lack is no error."""
+    from gpuimg.report import markdown
+
+    try:
+        with path.open("a", encoding="utf-8") as stream:
+            room = markdown.LIMIT_BYTES - stream.tell() - 1
+            stream.write("\n" + markdown.dumps(reports, limit_bytes=room))
+    except OSError as error:
+        console.warning(f"the step's summary can't be written to {path}: {error.strerror or error}")
+
+
+def _write(console: Console, path: Path, text: str) -> int:
+    if str(path) == "-":
+        console.data(text)
+        return 0
+    new = path.with_name(f".{path.name}.new")
+    try:
+        new.write_text(text, encoding="utf-8")
+        new.replace(path)
+    except OSError as error:
+        with contextlib.suppress(OSError):
+            new.unlink()
+        console.error(RequestError(f"the report can't be written to {path}: {error.strerror}"))
+        return RequestError.exit_code
+    return 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
@@ -38,6 +39,8 @@ def merge(
         Path | None, typer.Option("--json", "--output", "-o", metavar="FILE", help="File for the merged report.")
     ] = None,
     junit_file: options.JunitFile = None,
+    html_file: options.HtmlFile = None,
+    markdown_file: options.MarkdownFile = None,
     expect: Annotated[
         int | None, typer.Option("--expect", min=1, metavar="N", help="How many nodes should have reported.")
     ] = None,
@@ -52,10 +55,12 @@ def merge(
     from gpuimg.report.terminal import render_failures, render_report
 
     console = Console()
-    outcome.check_targets(json_file, junit_file)
+    targets = outcome.report_files(
+        json=json_file, junit=junit_file, html=html_file, markdown=markdown_file, environ=os.environ
+    )
     *nodes, over_all = merge_reports(_read(files), expected=expect)
     err = console.err
-    with outcome.Results(console, json_file=json_file, junit_file=junit_file) as results:
+    with outcome.Results(console, targets) as results:
         failures = render_failures(nodes, width=err.width, colour=err.colour, unicode=err.unicode)
         closing = render_report(over_all, width=err.width, colour=err.colour, unicode=err.unicode)
         console.rendered(f"{failures}\n{closing}\n".lstrip("\n"))
@@ -65,18 +70,20 @@ def merge(
 
 
 @app.command("show")
-def show(files: Files) -> None:
-    """Show saved reports as `verify` does."""
+def show(files: Files, html_file: options.HtmlFile = None, markdown_file: options.MarkdownFile = None) -> int:
+    """Show saved reports as `verify` does, or as a page or a summary."""
     from gpuimg.cli.console import Console
     from gpuimg.report.terminal import render_report, render_summary
 
     console = Console()
+    targets = outcome.report_files(json=None, junit=None, html=html_file, markdown=markdown_file, environ={})
     reports = [report for _, found in _read(files) for report in found]
     out = console.out
     pages = [render_report(report, width=out.width, colour=out.colour, unicode=out.unicode) for report in reports]
     if len(reports) > 1:
         pages.append(render_summary(reports, width=out.width, colour=out.colour, unicode=out.unicode))
     console.data("\n".join(pages))
+    return outcome.write_reports(console, targets, reports)
 
 
 def _read(files: Sequence[Path]) -> list[tuple[str, Sequence[Report]]]:

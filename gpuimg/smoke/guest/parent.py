@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import platform
 import time
 from collections import Counter
@@ -35,6 +36,7 @@ def run(config: Config, raw: Mapping[str, Any], *, root: Path) -> int:
         "start",
         torch=torch,
         python=platform.python_version(),
+        node=os.environ.get("GPUIMG_NODE"),
         gpus=[asdict(gpu) for gpu in machine.probe.gpus],
         planned=[check.name for check in checks],
     )

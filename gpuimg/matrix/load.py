@@ -34,6 +34,7 @@ def load_matrix(overlays: Sequence[Path] = (), *, base: Path = MATRICES) -> fact
         cudas=_rows(facts.Cuda, folders, file="cuda", section="cudas", key="version"),
         chips=_rows(facts.Chip, folders, file="gpus", section="chips", key="compute_capability"),
         gpus=_rows(facts.Gpu, folders, file="gpus", section="gpus", key="name"),
+        datasheets=_rows(facts.Datasheet, folders, file="datasheets", section="datasheets", key="name"),
         bases=_rows(facts.Base, folders, file="bases", section="bases", key="name"),
         toolkits=_rows(facts.Toolkit, folders, file="bases", section="toolkits", key="cuda"),
         flavors=_rows(facts.Flavor, folders, file="flavors", section="flavors", key="name"),

@@ -10,6 +10,7 @@ import functools
 import types
 import typing
 from collections.abc import Callable, Mapping
+from decimal import Decimal
 from typing import Any, Final, TypeVar, cast
 
 from packaging.version import InvalidVersion, Version
@@ -29,6 +30,7 @@ _PARSERS: Final[Mapping[type, Callable[[str], object]]] = {
     DriverVersion: functools.cache(DriverVersion.parse),
     ComputeCapability: functools.cache(ComputeCapability.parse),
     Platform: Platform,
+    Decimal: Decimal,
 }
 
 

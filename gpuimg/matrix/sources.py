@@ -16,6 +16,7 @@ _SECTIONS: Final[Mapping[str, tuple[str, str, Sequence[str]]]] = {
     "cudas": ("cuda", "version", ("version",)),
     "chips": ("gpus", "compute_capability", ("compute_capability",)),
     "gpus": ("gpus", "name", ("name",)),
+    "datasheets": ("datasheets", "name", ("name", "devices")),
     "bases": ("bases", "name", ("name", "distribution", "release", "platforms")),
     "toolkits": ("bases", "cuda", ("cuda",)),
     "allocator": ("allocator", "torch", ("torch",)),

@@ -19,6 +19,7 @@ from gpuimg.engine.containers import GIB, RunOptions, started
 from gpuimg.errors import CommandNotFoundError, HostError, RequestError
 from gpuimg.model import Image, Report
 from gpuimg.smoke.expect import expectation, promised_notices, tag_check
+from gpuimg.smoke.guest.config import DEFAULT
 from gpuimg.smoke.protocol import Event, ReportBuilder
 from gpuimg.smoke.request import guest_config
 from gpuimg.smoke.zipapp import build_guest
@@ -55,6 +56,12 @@ class SmokeOptions:
     """Less where half of the engine's memory is less."""
     memory_bytes: int | None = None
     user: str | None = None
+    mode: str = DEFAULT
+    """How thoroughly the allocator's setting is compared with the default: ``quick``, ``default`` or ``full``."""
+    require_saving: float | None = None
+    """Per cent of peak reserved memory that the setting must save."""
+    candidates: tuple[str, ...] = ()
+    """Further allocator settings to measure."""
     inject: tuple[tuple[str, str], ...] = ()
     """Check and fault, for tests that see a check fail."""
 
@@ -159,6 +166,9 @@ def _config(options: SmokeOptions, expect: Mapping[str, Any] | None) -> bytes:
         skip=options.skip,
         expect=expect,
         inject=dict(options.inject),
+        mode=options.mode,
+        require_saving=options.require_saving,
+        candidates=options.candidates,
     )
 
 

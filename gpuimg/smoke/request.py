@@ -7,6 +7,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from gpuimg.errors import RequestError
+from gpuimg.facts import Datasheet
+from gpuimg.matrix import load_matrix
+from gpuimg.smoke.guest.config import DEFAULT
 from gpuimg.text import printable
 
 
@@ -18,6 +21,9 @@ def guest_config(
     expect: Mapping[str, Any] | None = None,
     world: Mapping[str, Any] | None = None,
     inject: Mapping[str, str] | None = None,
+    mode: str = DEFAULT,
+    require_saving: float | None = None,
+    candidates: Sequence[str] = (),
 ) -> bytes:
     """The config file.
 
@@ -25,6 +31,9 @@ def guest_config(
         expect: What the image promises; None: nothing.
         world: Where several nodes run one guest each and meet: ``nodes``, and ``address`` and ``port`` of the first.
         inject: Check and fault, for tests that see a check fail.
+        mode: How thoroughly the allocator is measured: ``quick``, ``default`` or ``full``.
+        require_saving: Per cent of peak reserved memory that the allocator's setting must save.
+        candidates: Further allocator settings to measure.
     """
     config: dict[str, Any] = {
         "v": 1,
@@ -32,12 +41,26 @@ def guest_config(
         "only": list(only),
         "skip": list(skip),
         "inject": dict(inject or {}),
+        "mode": mode,
+        "require_saving": require_saving,
+        "candidates": list(candidates),
+        "datasheets": [_datasheet(row) for row in load_matrix().datasheets],
     }
     if expect is not None:
         config["expect"] = dict(expect)
     if world is not None:
         config["world"] = dict(world)
     return json.dumps(config, indent=1).encode()
+
+
+def _datasheet(row: Datasheet) -> dict[str, Any]:
+    """A row as the guest reads it: peaks by the types that its checks have."""
+    peaks = {"fp32": row.fp32, "tf32": row.tf32, "fp16": row.fp16_bf16, "bf16": row.fp16_bf16, "fp8": row.fp8}
+    return {
+        "devices": list(row.devices),
+        "tflops": {kind: float(peak) for kind, peak in peaks.items() if peak is not None},
+        "bandwidth_gb_s": None if row.bandwidth_gb_s is None else float(row.bandwidth_gb_s),
+    }
 
 
 def refuse_unknown_checks(only: Sequence[str], skip: Sequence[str]) -> None:

@@ -23,7 +23,19 @@ from gpuimg.update.derive import dump_stacks
 from gpuimg.update.sets import ROOTS, dump_sets
 from gpuimg.versions import ComputeCapability, CudaVersion, DriverVersion, PythonVersion
 
-SINGLE_FILES = ("allocator", "bases", "builds", "cuda", "extras", "flavors", "gpus", "local", "torch", "trim")
+SINGLE_FILES = (
+    "allocator",
+    "bases",
+    "builds",
+    "cuda",
+    "datasheets",
+    "extras",
+    "flavors",
+    "gpus",
+    "local",
+    "torch",
+    "trim",
+)
 WHEEL_FILES = sorted((MATRICES / "wheels").glob("*.yaml"))
 LAYERS = ("cuda", "torch", "toolkit")
 
@@ -77,6 +89,7 @@ def sourced_rows() -> Iterator[tuple[str, str, type[Any] | None, dict[str, Any]]
         "allocator": {"settings": facts.AllocatorSetting},
         "trim": {"rules": facts.TrimRule},
         "gpus": {"chips": facts.Chip, "gpus": facts.Gpu},
+        "datasheets": {"datasheets": facts.Datasheet},
         "local": {"compatible": facts.CompatibleName, "source_builds": facts.SourceBuild, "constraints": None},
     }
     for file, keys in lists.items():
@@ -141,6 +154,7 @@ def test_no_value_is_a_float(path: Path) -> None:
         ("cuda", "row", facts.Cuda, set()),
         ("gpus", "chip", facts.Chip, set()),
         ("gpus", "gpu", facts.Gpu, set()),
+        ("datasheets", "row", facts.Datasheet, set()),
         ("bases", "base", facts.Base, set()),
         ("bases", "toolkit", facts.Toolkit, set()),
         ("flavors", "row", facts.Flavor, set()),

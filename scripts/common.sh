@@ -159,24 +159,30 @@ ensure_venv() {
   trap - EXIT
 }
 
-# A Python with the CUDA build of torch, for the tests of the smoke guest: the locked wheels of a stack, as an image has
-# them. Prints its path, or nothing where this Python has no such wheels.
-ensure_torch_python() {
-  local folder=$root/.cache/torch version
-  if [ ! -e "$folder/ready" ]; then
-    version=$("$venv/bin/python" -c 'import sys; print("%d.%d" % sys.version_info[:2])')
-    rm -rf "$folder"
-    "$venv/bin/gpuimg" render "$torch_stack" --python "$version" --output "$folder/context" >&2 || return 0
-    note "Installing torch from $torch_stack for the tests of the smoke step (3 GB)"
-    "$venv/bin/uv" venv --quiet --no-config --python "$venv/bin/python" "$folder/venv" >&2
-    "$venv/bin/uv" pip install --quiet --no-config --no-cache --no-deps --require-hashes --python "$folder/venv/bin/python" \
-      --requirements "$folder/context/layers/cuda/requirements.txt" \
-      --requirements "$folder/context/layers/torch/requirements.txt" >&2
-    touch "$folder/ready"
-  fi
-  echo "$folder/venv/bin/python"
+# Pythons with the CUDA build of torch, for the tests of the smoke guest: the locked wheels of stacks, as images have them.
+# Prints their paths with colons between; a stack that has no wheels for this Python is left out.
+ensure_torch_pythons() {
+  local folder stack version found=()
+  version=$("$venv/bin/python" -c 'import sys; print("%d.%d" % sys.version_info[:2])')
+  for stack in "${torch_stacks[@]}"; do
+    folder=$root/.cache/torch/$stack
+    if [ ! -e "$folder/ready" ]; then
+      rm -rf "$folder"
+      "$venv/bin/gpuimg" render "$stack" --python "$version" --output "$folder/context" >&2 || continue
+      note "Installing torch from $stack for the tests of the smoke step (3 GB)"
+      "$venv/bin/uv" venv --quiet --no-config --python "$venv/bin/python" "$folder/venv" >&2
+      "$venv/bin/uv" pip install --quiet --no-config --no-cache --no-deps --require-hashes \
+        --python "$folder/venv/bin/python" \
+        --requirements "$folder/context/layers/cuda/requirements.txt" \
+        --requirements "$folder/context/layers/torch/requirements.txt" >&2
+      touch "$folder/ready"
+    fi
+    found+=("$folder/venv/bin/python")
+  done
+  (IFS=: && echo "${found[*]}")
 }
-readonly torch_stack=2.6-cu124
+# The first is what most tests break; the second has the interfaces that came since.
+readonly torch_stacks=(2.6-cu124 2.13-cu130)
 
 # --- the engine -------------------------------------------------------------------------------------------------------
 

@@ -101,7 +101,7 @@ def build(
             **({"MAX_JOBS": str(max_jobs)} if max_jobs else {}),
         },
         labels=dict(settings.label(text) for text in label or ()),
-        smoke=SmokeOptions(gpus=settings.gpus(gpus)) if verify else None,
+        smoke=SmokeOptions(gpus=settings.gpus(gpus), mode="quick") if verify else None,
         tags=tuple(tags),
     )
     repository = settings.repository(repository)

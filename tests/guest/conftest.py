@@ -1,4 +1,4 @@
-"""A Python with torch, named by ``GPUIMG_TORCH_PYTHON``, and the guest run on it."""
+"""Pythons with torch, named by ``GPUIMG_TORCH_PYTHON`` (several with colons between), and the guest run on them."""
 
 from __future__ import annotations
 
@@ -25,12 +25,15 @@ class Guest(Protocol):
     def __call__(self, config: Mapping[str, Any], *, wrap: Sequence[str] = (), **environment: str) -> Report: ...
 
 
+PYTHONS = [path for path in os.environ.get("GPUIMG_TORCH_PYTHON", "").split(os.pathsep) if path]
+"""The first one's torch is the one that most tests break."""
+
+
 @pytest.fixture(scope="session")
 def torch_python() -> str:
-    path = os.environ.get("GPUIMG_TORCH_PYTHON")
-    if not path:
+    if not PYTHONS:
         pytest.skip("GPUIMG_TORCH_PYTHON names no Python with torch")
-    return path
+    return PYTHONS[0]
 
 
 @pytest.fixture(scope="session")
@@ -42,13 +45,17 @@ def pyz(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def guest(torch_python: str, pyz: Path) -> Guest:
+    return guest_on(torch_python, pyz)
+
+
+def guest_on(python: str, pyz: Path) -> Guest:
     """`wrap` is a command in front; an empty value of `environment` unsets the variable."""
 
     def run(config: Mapping[str, Any], *, wrap: Sequence[str] = (), **environment: str) -> Report:
         file = pyz.with_name("config.json")
         file.write_text(json.dumps(config))
         variables = {name: text for name, text in {**clean_environment(), **environment}.items() if text}
-        command = [*wrap, torch_python, str(pyz), "--config", str(file)]
+        command = [*wrap, python, str(pyz), "--config", str(file)]
         answer = subprocess.run(command, capture_output=True, env=variables, timeout=_TIMEOUT_S, check=False)
         return read_report(
             answer.stdout.splitlines(),

@@ -45,11 +45,11 @@ class Machine:
 
 
 def why_not(check: Check, config: Config, machine: Machine, planned: Sequence[Check]) -> Outcome | None:
-    """The outcome of a check that can't run here, or None. An injected fault runs anywhere."""
-    if check.name in config.inject:
-        return None
+    """The outcome of a check that can't run here, or None. An injected fault needs no GPU."""
     if machine.torch and machine.torch[:2] < check.minimum:
         return skipped(f"needs torch {dotted(check.minimum)} or newer, and this is {dotted(machine.torch[:2])}")
+    if check.name in config.inject:
+        return None
     if not check.needs_gpu or (machine.probe.gpus and not machine.lacks_cuda):
         return None
     if check.name == _HOST_GPU and config.gpus_requested:

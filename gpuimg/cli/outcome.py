@@ -8,6 +8,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING
 
+from gpuimg.cli.baseline import Baseline, show_changes
 from gpuimg.errors import GpuimgError, RequestError
 from gpuimg.model import Report
 from gpuimg.text import printable, shorten
@@ -36,13 +37,21 @@ def check_targets(*files: Path | None) -> None:
 class Results:
     """What came of each image. At the end of its ``with`` block, whatever ended it, the reports are written."""
 
-    def __init__(self, console: Console, *, json_file: Path | None, junit_file: Path | None) -> None:
+    def __init__(
+        self,
+        console: Console,
+        *,
+        json_file: Path | None,
+        junit_file: Path | None,
+        baseline: Baseline | None = None,
+    ) -> None:
         self._console = console
+        self._baseline = baseline
         self._json_file = json_file
         self._junit_file = junit_file
-        self._reports: list[Report] = []
+        self._reports: list[tuple[int, Report]] = []
         self.exit_code = 0
-        """0, else that of the first error, else 1 where a check failed."""
+        """0, else that of the first error, else 1 where a check failed or something is worse than in the baseline."""
 
     def __enter__(self) -> Results:
         return self
@@ -53,20 +62,27 @@ class Results:
         from gpuimg.report import as_json, junit
         from gpuimg.report.terminal import render_summary
 
-        if not self.exit_code and any(report.failed for report in self._reports):
+        reports = self.reports
+        if not self.exit_code and any(report.failed for report in reports):
             self.exit_code = CHECK_FAILED
-        if len(self._reports) > 1:
+        if len(reports) > 1:
             err = self._console.err
-            self._console.rendered(
-                render_summary(self._reports, width=err.width, colour=err.colour, unicode=err.unicode)
-            )
-        if self._reports or error is None:
+            self._console.rendered(render_summary(reports, width=err.width, colour=err.colour, unicode=err.unicode))
+        if self._baseline is not None and reports and error is None:
+            worse = show_changes(self._baseline, reports, self._console)
+            self.exit_code = self.exit_code or (CHECK_FAILED if worse else 0)
+        if reports or error is None:
             self._write(self._json_file, as_json.dumps)
             self._write(self._junit_file, junit.dumps)
 
-    def add(self, report: Report) -> None:
-        """Take the report of one image."""
-        self._reports.append(report)
+    @property
+    def reports(self) -> tuple[Report, ...]:
+        """Those that there are so far, in the order of their positions."""
+        return tuple(report for _, report in sorted(self._reports, key=lambda pair: pair[0]))
+
+    def add(self, report: Report, *, position: int = 0) -> None:
+        """Take the report of one image; where several end in any order, `position` says where it belongs."""
+        self._reports.append((position, report))
 
     @contextlib.contextmanager
     def one_of(self, count: int) -> Iterator[None]:
@@ -82,7 +98,7 @@ class Results:
     def _write(self, path: Path | None, dumps: Callable[[Sequence[Report]], str]) -> None:
         if path is None:
             return
-        text = dumps(self._reports)
+        text = dumps(self.reports)
         if str(path) == "-":
             self._console.data(text)
             return

@@ -96,4 +96,6 @@ def gpu(facts: Mapping[str, object]) -> str:
     memory = facts.get("memory_bytes")
     if isinstance(memory, int | float) and memory > 0:
         parts.append(size(memory))
+    if facts.get("uuid"):
+        parts.append(str(facts["uuid"]))
     return ", ".join(parts)

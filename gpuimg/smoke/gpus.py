@@ -34,6 +34,17 @@ class Slot:
     """Such as ``GPU 0``; empty where `gpus` is None."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sharing:
+    """How several images share the GPUs, as far as the user said."""
+
+    per_image: int | None = 1
+    """GPUs that each image gets at a time; None: all."""
+    jobs: int | None = None
+    """How many images at once at most. None: one a group of GPUs, as far as the engine's CPUs and memory bear it; and
+    one without GPUs, since the checks load all cores and have time limits."""
+
+
 def wanted_gpus(text: str, info: Mapping[str, Any]) -> str | None:
     """What to ask the engine for where the user said `text`; None: for no GPU.
 
@@ -52,30 +63,27 @@ def wanted_gpus(text: str, info: Mapping[str, Any]) -> str | None:
     return ",".join(_CDI + name for name in text.split(",")) if by_name else text
 
 
-def share_gpus(
-    found: Sequence[Device], info: Mapping[str, Any], *, images: int, per_image: int | None, jobs: int | None
-) -> tuple[Slot, ...]:
+def share_gpus(found: Sequence[Device], info: Mapping[str, Any], sharing: Sharing, *, images: int) -> tuple[Slot, ...]:
     """How many of `images` are checked at once, and with which GPUs.
 
     Args:
         found: the GPUs; none, and each image gets what ``--gpus`` says.
         info: what the engine says of itself.
-        per_image: how many GPUs each image gets at a time; None: all.
-        jobs: how many images at most; None: one a group of GPUs, as far as the engine's CPUs and memory bear it, and
-            one without GPUs, since the checks then load all cores and have time limits.
 
     Raises RequestError where there are fewer GPUs than each image is to get.
     """
+    size = sharing.per_image or len(found)
+    if size > max(len(found), 1):
+        raise RequestError(
+            f"each image is to get {size} GPUs, and there {'is' if len(found) == 1 else 'are'} {len(found) or 'none'}",
+            hints=["`--gpus-per-image all` gives each image all that there are"],
+        )
     if not found:
-        return (Slot(),) * min(jobs or 1, images)
-    size = per_image or len(found)
-    if size > len(found):
-        there = f"there is {len(found)}" if len(found) == 1 else f"there are {len(found)}"
-        raise RequestError(f"each image is to get {size} GPUs, and {there}", hints=["--gpus-per-image all"])
+        return (Slot(),) * min(sharing.jobs or 1, images)
     if size == len(found) == 1:  # nothing to share; and a slice of a GPU goes by a name that the guest can't see
         return (Slot(),)
     groups = [found[first : first + size] for first in range(0, len(found) - size + 1, size)]
-    return tuple(_slot(group, info) for group in groups[: min(jobs or _bearable(info), images)])
+    return tuple(_slot(group, info) for group in groups[: min(sharing.jobs or _bearable(info), images)])
 
 
 def named_devices(text: str) -> tuple[Device, ...]:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from gpuimg.engine.images import STACK_LABEL, find_image, list_images
 from gpuimg.errors import ImageNotFoundError, RequestError
+from gpuimg.report import figures
 
 if TYPE_CHECKING:
     from gpuimg.engine.client import Engine
@@ -50,9 +51,8 @@ def matrix_images(engine: Engine) -> tuple[Sequence[Image], Sequence[str]]:
 
 def not_built(stacks: Sequence[str]) -> str:
     """What to say of stacks of the matrix that have no image here."""
-    count = "1 stack of the matrix has" if len(stacks) == 1 else f"{len(stacks)} stacks of the matrix have"
     return (
-        f"{count} no image here: {', '.join(stacks)}"
+        f"{figures.number(len(stacks), 'stack')} of the matrix without an image here: {', '.join(stacks)}"
         "\n`gpuimg build NAME` builds one, `gpuimg build --all` every one that there can be"
     )
 

@@ -50,6 +50,7 @@ class Results:
         self._json_file = json_file
         self._junit_file = junit_file
         self._reports: list[tuple[int, Report]] = []
+        self._errors = 0
         self.exit_code = 0
         """0, else that of the first error, else 1 where a check failed or something is worse than in the baseline."""
 
@@ -59,15 +60,17 @@ class Results:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        from gpuimg.report import as_json, junit
+        from gpuimg.report import as_json, figures, junit
         from gpuimg.report.terminal import render_summary
 
         reports = self.reports
         if not self.exit_code and any(report.failed for report in reports):
             self.exit_code = CHECK_FAILED
-        if len(reports) > 1:
+        if len(reports) + self._errors > 1 and reports:
             err = self._console.err
             self._console.rendered(render_summary(reports, width=err.width, colour=err.colour, unicode=err.unicode))
+            if self._errors:
+                self._console.info(f"{figures.number(self._errors, 'image')} more ended in an error: see above")
         if self._baseline is not None and reports and error is None:
             worse = show_changes(self._baseline, reports, self._console)
             self.exit_code = self.exit_code or (CHECK_FAILED if worse else 0)
@@ -93,6 +96,7 @@ class Results:
             if count == 1:
                 raise
             self._console.error(error)
+            self._errors += 1
             self.exit_code = self.exit_code or error.exit_code
 
     def _write(self, path: Path | None, dumps: Callable[[Sequence[Report]], str]) -> None:

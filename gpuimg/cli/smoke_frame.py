@@ -11,7 +11,7 @@ from gpuimg.errors import GpuimgError
 from gpuimg.model import Check, Report, Status
 from gpuimg.report import figures
 from gpuimg.smoke.protocol import Ended, Event, Sample, Started
-from gpuimg.text import cell_width, printable
+from gpuimg.text import cell_width, printable, shorten
 
 _GAP: Final = 2
 _NARROWEST_NAME: Final = 16
@@ -99,7 +99,7 @@ def table_lines(rows: Sequence[Row], *, width: int, height: int, now: float, uni
         waiting = sum(row.began is None for row in rows)
         text = f"  {'…' if unicode else '...'} {hidden} more, {waiting} of {len(rows)} waiting"
         lines.append(Line(beside(text, "", width, unicode=unicode), "dim"))
-    return lines
+    return [Line(shorten(line.text, width, ellipsis=""), line.style) for line in lines]
 
 
 def _shown(rows: Sequence[Row], height: int) -> list[Row]:

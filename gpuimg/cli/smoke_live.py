@@ -72,7 +72,7 @@ class SmokeView:
                 match event:
                     case Started():
                         where = f" on {row.where}" if row.where else ""
-                        self._say(number, f"running {len(row.planned)} checks{where}")
+                        self._say(number, f"running {figures.number(len(row.planned), 'check')}{where}")
                     case Check() if event.status is Status.FAIL:
                         reason = (event.reason or "it did not hold").strip().splitlines()[0]
                         self._say(number, f"FAIL {event.name}: {shorten(reason, _REASON_COLUMNS)}")

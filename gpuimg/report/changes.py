@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from gpuimg.model import Status
+from gpuimg.report import figures
 from gpuimg.report.compare import Comparison, Pair
 from gpuimg.report.metrics import Change
 from gpuimg.report.page import Page
@@ -28,7 +29,7 @@ def render_comparison(comparison: Comparison, *, source: str, width: int, colour
     worse = comparison.worse
     if any(pair.before is not None for pair in comparison.pairs):
         status = Status.FAIL if worse else Status.PASS
-        told = f"{worse} {'thing' if worse == 1 else 'things'} got worse" if worse else "nothing got worse"
+        told = f"{figures.number(worse, 'thing')} got worse" if worse else "nothing got worse"
     else:
         status, told = Status.SKIP, "nothing to compare: no image there is one of these"
     page.grid([[page.status(status), page.span(told, "bold")]])

@@ -47,6 +47,15 @@ def skipped_together(checks: Iterable[Check]) -> dict[str, list[Check]]:
     return dict(sorted(shared.items(), key=lambda item: -len(item[1])))
 
 
+def number(count: int, noun: str) -> str:
+    """A count with its noun.
+
+    >>> number(1, "check"), number(3, "image")
+    ('1 check', '3 images')
+    """
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+
+
 def duration(seconds: float) -> str:
     """A duration to read.
 

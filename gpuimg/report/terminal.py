@@ -78,9 +78,8 @@ def render_summary(reports: Sequence[Report], *, width: int, colour: bool, unico
     failed = sum(bool(report.failed) for report in reports)
     verdicts = {figures.verdict(report) for report in reports}
     worst = next((status for status in (Status.FAIL, Status.PASS) if status in verdicts), Status.SKIP)
-    noun = "image" if len(reports) == 1 else "images"
     page.blank()
-    page.grid([[page.status(worst), page.span(f"{failed} of {len(reports)} {noun} failed", "bold")]])
+    page.grid([[page.status(worst), page.span(f"{failed} of {figures.number(len(reports), 'image')} failed", "bold")]])
     return page.text
 
 
@@ -89,9 +88,10 @@ def render_summary(reports: Sequence[Report], *, width: int, colour: bool, unico
 
 def _verdict(page: Page, report: Report) -> None:
     count, verdict = figures.counts(report), figures.verdict(report)
+    ran = figures.number(count[Status.PASS] + count[Status.FAIL], "check")
     words = {
         Status.PASS: "all that ran held",
-        Status.FAIL: f"{count[Status.FAIL]} of {_checks(count[Status.PASS] + count[Status.FAIL])} failed",
+        Status.FAIL: f"{count[Status.FAIL]} of {ran} failed",
         Status.SKIP: "no check could run",
     }[verdict]
     numbers = "  ".join(f"{status.value} {number}" for status, number in count.items())
@@ -195,10 +195,6 @@ def _measured(page: Page, check: Check, limit: int | None = None) -> str:
     ]
     more = len(check.measured) - len(shown)
     return ", ".join(shown) + (f" (and {more} more)" if more else "")
-
-
-def _checks(number: int) -> str:
-    return f"{number} check" if number == 1 else f"{number} checks"
 
 
 def _short(check: Check) -> str:

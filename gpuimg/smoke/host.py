@@ -21,7 +21,7 @@ from gpuimg.errors import CommandNotFoundError, HostError, RequestError
 from gpuimg.model import Image, Report
 from gpuimg.smoke.expect import expectation, promised_notices, tag_check
 from gpuimg.smoke.gpus import Device, named_devices, wanted_gpus
-from gpuimg.smoke.protocol import Event, ReportBuilder, Started, parse_line
+from gpuimg.smoke.protocol import Event, ReportBuilder
 from gpuimg.smoke.zipapp import build_guest
 from gpuimg.text import printable, shorten
 
@@ -101,22 +101,19 @@ def find_gpus(engine: Engine, images: Sequence[Image], options: SmokeOptions) ->
         return ()
     if devices := named_devices(options.gpus):
         return devices
-    only = SmokeOptions(only=("host.user",))  # the line that is wanted comes before the first check
-    files = {_GUEST: build_guest(), _CONFIG: _config(only, None, gpus_requested=False)}
+    quick = dataclasses.replace(options, only=("host.user",), skip=(), gpus="auto")
     for image in images:
         try:
             python = _find_python(engine, image, run)
         except (HostError, RequestError):
             continue  # its own smoke step says so
         try:
-            with started(engine, image, [python, _GUEST, "--config", _CONFIG], files=files, options=run) as container:
-                events = (parse_line(line.decode(errors="replace")) for line in container.lines())
-                gpus = next((event.gpus for event in events if isinstance(event, Started)), ())
+            report = _smoke_with(engine, image, quick, python=python, run=run, on_event=None)
         except HostError:
             if options.gpus == "auto":
                 return ()
             raise
-        return tuple(_device(gpu, number) for number, gpu in enumerate(gpus))
+        return tuple(_device(gpu, number) for number, gpu in enumerate(report.gpus))
     return ()
 
 

@@ -21,6 +21,8 @@ def render_comparison(comparison: Comparison, *, source: str, width: int, colour
     for pair in comparison.pairs:
         if pair not in same:
             _pair(page, pair)
+    if same or comparison.missing:
+        page.blank()
     if same:
         _plain(page, f"the same as then: {', '.join(pair.subject for pair in same)}")
     if comparison.missing:

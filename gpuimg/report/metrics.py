@@ -109,7 +109,7 @@ def judge(metric: Metric, before: Measurement, now: Measurement) -> Judged | Non
     old, new = _number(before), _number(now)
     if old is None or new is None or not _apart(metric, max(old, metric.floor), max(new, metric.floor)):
         return None
-    shown = f"{figures.value(before)} → {figures.value(now)}"
+    shown = f"{figures.value(before).removesuffix(f' {metric.unit}')} → {figures.value(now)}"
     if metric.noise is Noise.POINTS:
         shown += f" ({new - old:+.1f} points)"
     elif metric.noise is Noise.SHARE and old:

@@ -13,7 +13,7 @@ from gpuimg.errors import HostError
 from gpuimg.model import Check, Report, Status
 from gpuimg.smoke.protocol import Started
 from gpuimg.text import cell_width
-from tests.unit.cli.test_live import Clock, Stream, console, last_frame
+from tests.unit.terminals import Clock, Stream, console, last_frame
 
 NAMES = ("stack.torch", "numerics.matmul_bf16_exact", "compiler.inductor_cpu")
 STARTED = Started(torch="2.6.0", python="3.11", gpus=(), planned=NAMES)

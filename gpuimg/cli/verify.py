@@ -65,8 +65,8 @@ def verify(
 ) -> int:
     """Check images, ours or not, from inside.
 
-    The smoke step: what a GPU engineer would check, measured. Exit code 1 if a check fails, or got worse since the
-    report in --baseline.
+    The smoke step: what a GPU engineer would check, measured. Exit code 1 if a check fails, or if something got worse
+    since the report in --baseline.
     """
     import os
 

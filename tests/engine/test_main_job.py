@@ -228,7 +228,7 @@ def test_ctrl_c_ends_both_of_two_images(built: Built, second: str, engine_client
     )
     assert process.stderr is not None
     with process.stderr as stderr:
-        running = set()
+        running: set[str] = set()
         while len(running) < 2 and (line := stderr.readline()):
             running |= {line.split()[0]} if " running " in line else set()
         process.send_signal(signal.SIGINT)

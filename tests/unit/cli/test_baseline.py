@@ -64,20 +64,16 @@ def test_a_hostile_name_of_a_file_is_shown_safe() -> None:
     assert "\x1b" not in caught.value.message
 
 
-def test_what_got_worse_is_exit_1_though_no_check_fails(earlier: Path) -> None:
+@pytest.mark.parametrize(
+    ("second", "code", "words"),
+    [(Status.SKIP, 1, "1 thing got worse"), (Status.PASS, 0, "nothing got worse")],
+)
+def test_what_got_worse_is_exit_1_though_no_check_fails(earlier: Path, second: Status, code: int, words: str) -> None:
     says, stream = console(tty=False)
     with Results(says, json_file=None, junit_file=None, baseline=read(earlier)) as results:
-        results.add(report(Status.PASS, Status.SKIP))
-    assert results.exit_code == 1
-    assert "1 thing got worse" in stream.getvalue()
-
-
-def test_what_is_the_same_is_exit_0(earlier: Path) -> None:
-    says, stream = console(tty=False)
-    with Results(says, json_file=None, junit_file=None, baseline=read(earlier)) as results:
-        results.add(report(Status.PASS, Status.PASS))
-    assert results.exit_code == 0
-    assert "nothing got worse" in stream.getvalue()
+        results.add(report(Status.PASS, second))
+    assert results.exit_code == code
+    assert words in stream.getvalue()
 
 
 def test_checks_that_were_left_out_by_name_are_not_missed(earlier: Path) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from gpuimg.model import Check, Report, Status
+from gpuimg.model import Check, Measurement, Report, Status
 from gpuimg.report.changes import render_comparison
 from gpuimg.report.compare import Comparison, Pair, compare
 from gpuimg.report.metrics import METRICS, Change, find_metric
@@ -30,6 +30,10 @@ def report(*checks: Check, gpus: tuple[Mapping[str, object], ...] = (H100,), nam
         checks=checks,
         seconds=1.0,
     )
+
+
+def measured_value(name: str, value: str, number: float | str, unit: str) -> Check:
+    return replace(check(name), measured={value: Measurement(value=number, unit=unit)})
 
 
 def pair(before: Report, now: Report) -> Pair:
@@ -103,7 +107,7 @@ def test_a_value_is_worse_from_its_noise_on(
     better: tuple[float, float],
 ) -> None:
     def changes(numbers: tuple[float, float]) -> list[Change]:
-        before, now = (report(check(name, **{value: (number, unit)})) for number in numbers)
+        before, now = (report(measured_value(name, value, number, unit)) for number in numbers)
         return [change for change, _ in told(before, now).values()]
 
     assert changes(noise) == []
@@ -145,7 +149,7 @@ def test_what_did_not_run_has_no_value() -> None:
 
 @pytest.mark.parametrize("value", ["nan", math.nan, math.inf, 10**400, "fast"])
 def test_what_is_no_number_is_compared_with_nothing(value: float | str) -> None:
-    before, now = (report(check("rate.memory", rate=(number, "GB/s"))) for number in (2000.0, value))
+    before, now = (report(measured_value("rate.memory", "rate", number, "GB/s")) for number in (2000.0, value))
     assert told(before, now) == told(now, before) == {}
 
 

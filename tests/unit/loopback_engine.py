@@ -13,6 +13,7 @@ import os
 import signal
 import struct
 import subprocess
+import sys
 import tarfile
 import tempfile
 import threading
@@ -24,6 +25,28 @@ from pathlib import Path
 from typing import Any
 
 FOLDER = "/gpuimg-smoke"
+GUEST = """\
+import json, os, sys
+if sys.argv[1] == "-c":
+    sys.exit(7)
+def say(**line):
+    print(json.dumps({"v": 1, **line}), flush=True)
+visible = os.environ["GPUS"].split(",") if os.environ["GPUS"] else []
+if visible == ["all"]:
+    visible = ["GPU-0", "GPU-1"]
+gpus = [{"index": n, "name": "made up", "cc": "9.0", "memory_bytes": 1, "uuid": g} for n, g in enumerate(visible)]
+say(event="start", torch="2.6.0+cu124", python="3.11.2", gpus=gpus, planned=["host.user", "load.dlopen"])
+say(event="check", name="host.user", group="host", status="PASS", measured={}, seconds=0)
+"""
+"""The first half of a Python that has torch and plays the guest; it has two GPUs where it gets all."""
+PASSES, SKIPS, FAILS = (
+    f"""\
+say(event="check", name="load.dlopen", group="load", status="{status}", reason="made up", measured={{}}, seconds=0)
+say(event="end", **{{"pass": 1, "fail": 0, "skip": 0}}, seconds=0)
+"""
+    for status in ("PASS", "SKIP", "FAIL")
+)
+HANGS = "import time; time.sleep(600)\n"
 
 
 @dataclass
@@ -135,6 +158,14 @@ def loopback_engine(images: Mapping[str, tuple[str, Mapping[str, str]]]) -> Iter
             for name in list(engine.containers):
                 engine.remove(name)
             server.server_close()
+
+
+def program(folder: Path, name: str, source: str) -> str:
+    """An image's ``python``, made in `folder`."""
+    path = folder / name
+    path.write_text(f"#!{sys.executable}\n{source}")
+    path.chmod(0o755)
+    return str(path)
 
 
 class _Handler(BaseHTTPRequestHandler):

@@ -12,21 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.unit.loopback_engine import LoopbackEngine, loopback_engine
-
-_GUEST = """\
-import json, sys
-if sys.argv[1] == "-c":
-    sys.exit(7)
-def say(**line):
-    print(json.dumps({"v": 1, **line}), flush=True)
-say(event="start", torch="2.6.0+cu124", python="3.11.2", gpus=[], planned=["host.user", "load.dlopen"])
-say(event="check", name="host.user", group="host", status="PASS", measured={}, seconds=0)
-"""
-_CHECK = """\
-say(event="check", name="load.dlopen", group="load", status="%s", reason="made up", measured={}, seconds=0)
-say(event="end", **{"pass": 1, "fail": 0, "skip": 0}, seconds=0)
-"""
+from tests.unit.loopback_engine import FAILS, GUEST, HANGS, PASSES, SKIPS, LoopbackEngine, loopback_engine, program
 
 
 def labels(stack: str) -> Mapping[str, str]:
@@ -37,17 +23,11 @@ def labels(stack: str) -> Mapping[str, str]:
 def engine(tmp_path: Path) -> Iterator[LoopbackEngine]:
     """Two images of stacks of the matrix, one of a stack that it doesn't have."""
 
-    def program(name: str, source: str) -> str:
-        path = tmp_path / name
-        path.write_text(f"#!{sys.executable}\n{_GUEST}{source}")
-        path.chmod(0o755)
-        return str(path)
-
     images = {
-        "gpuimg:2.6.0-cu124": (program("passes", _CHECK % "PASS"), labels("2.6.0-cu124")),
-        "gpuimg:skips": (program("skips", _CHECK % "SKIP"), labels("2.9.1-cu128")),
-        "gpuimg:mine": (program("fails", _CHECK % "FAIL"), labels("0.0.1-cu124")),
-        "other:hangs": (program("hangs", "import time; time.sleep(600)\n"), {}),
+        "gpuimg:2.6.0-cu124": (program(tmp_path, "passes", GUEST + PASSES), labels("2.6.0-cu124")),
+        "gpuimg:skips": (program(tmp_path, "skips", GUEST + SKIPS), labels("2.9.1-cu128")),
+        "gpuimg:mine": (program(tmp_path, "fails", GUEST + FAILS), labels("0.0.1-cu124")),
+        "other:hangs": (program(tmp_path, "hangs", GUEST + HANGS), {}),
     }
     with loopback_engine(images) as engine:
         yield engine
@@ -102,6 +82,33 @@ def test_reports_stand_in_the_order_of_the_request(engine: LoopbackEngine, tmp_p
     named = ["gpuimg:skips", "gpuimg:mine", "gpuimg:2.6.0-cu124"]
     gpuimg(engine, "verify", *named, "--jobs", "3", "--json", str(tmp_path / "x.json"))
     assert references(tmp_path / "x.json") == named
+
+
+def test_images_share_the_gpus_that_a_container_of_theirs_sees(engine: LoopbackEngine) -> None:
+    """One image is asked with all; then each has one of its own, whichever is free, or with `all` both."""
+    engine.info["Runtimes"] = {"nvidia": {}}
+    named = ["gpuimg:2.6.0-cu124", "gpuimg:skips", "gpuimg:2.6.0-cu124"]
+    done = gpuimg(engine, "verify", *named)
+    assert done.returncode == 0, done.stderr
+    (_, asked), *rest = engine.asked
+    assert asked == ["all"]
+    assert {tuple(gpus) for _, gpus in rest} <= {("GPU-0",), ("GPU-1",)}
+    assert "running 2 checks on GPU 0" in done.stderr
+    engine.asked.clear()
+    gpuimg(engine, "verify", *named, "--gpus-per-image", "all")
+    assert [gpus for _, gpus in engine.asked] == [["all"], *[["GPU-0", "GPU-1"]] * 3]
+    too_many = gpuimg(engine, "verify", *named, "--gpus-per-image", "3")
+    assert too_many.returncode == 2
+    assert "each image is to get 3 GPUs, and there are 2" in too_many.stderr
+
+
+def test_a_single_image_gets_all_gpus_unless_told_otherwise(engine: LoopbackEngine) -> None:
+    engine.info["Runtimes"] = {"nvidia": {}}
+    gpuimg(engine, "verify", "gpuimg:skips")
+    assert engine.asked == [("gpuimg:skips", ["all"])]
+    done = gpuimg(engine, "verify", "gpuimg:skips", "--gpus-per-image", "1")
+    assert engine.asked[-1] == ("gpuimg:skips", ["GPU-0"])
+    assert "– SKIP  dlopen  made up" in done.stderr  # shown whole all the same
 
 
 def test_a_single_image_is_shown_whole(engine: LoopbackEngine) -> None:

@@ -10,9 +10,9 @@ from gpuimg.errors import RequestError
 
 _CDI: Final = "nvidia.com/gpu="
 _CPUS_AN_IMAGE: Final = 2
-"""A check that compiles keeps two busy; with less, it may outlast its time limit."""
+"""Compilers and checks of two ranks keep two busy; with less, a check may outlast its time limit."""
 _MEMORY_AN_IMAGE: Final = 4 * 2**30
-"""A process of torch with CUDA takes up to 2 GiB, and the checks of several ranks start two."""
+"""A guess on the safe side, for two processes that each have torch and CUDA's libraries in memory."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

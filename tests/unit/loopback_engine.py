@@ -18,7 +18,7 @@ import tarfile
 import tempfile
 import threading
 import urllib.parse
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -75,6 +75,9 @@ class LoopbackEngine:
     """Image and GPUs of each container that ran the guest."""
     most: int = 0
     """How many guests there were at once at most."""
+    before_create: Callable[[], None] = lambda: None
+    """Called when a container is asked for, before there is one."""
+    removal_asked: threading.Event = field(default_factory=threading.Event)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     @property
@@ -99,6 +102,7 @@ class LoopbackEngine:
         program = self.images[wish["Image"].removeprefix("sha256:")][0]
         if wish["Entrypoint"] != ["python"]:
             return False
+        self.before_create()
         folder = self.root / name
         folder.mkdir()
         command = [program, *(part.replace(FOLDER, str(folder / FOLDER.strip("/"))) for part in wish["Cmd"])]
@@ -124,6 +128,7 @@ class LoopbackEngine:
         )
 
     def remove(self, name: str) -> bool:
+        self.removal_asked.set()
         with self._lock:
             container = self.containers.pop(name, None)
         if container is None:

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from gpuimg.engine.client import Engine
+from gpuimg.engine.containers import Containers, RunOptions, started
 from gpuimg.engine.images import list_images
 from gpuimg.errors import GpuimgError, HostError
 from gpuimg.model import Image, Report, Status
@@ -142,8 +143,6 @@ def test_an_engine_without_gpus_is_asked_for_none(engine: LoopbackEngine) -> Non
 
 
 def test_nothing_starts_once_all_were_ended(engine: LoopbackEngine) -> None:
-    from gpuimg.engine.containers import Containers, RunOptions, started
-
     among = Containers()
     (image,) = images(engine, "a")
     with Engine(environ=engine.environ) as client:
@@ -153,4 +152,25 @@ def test_nothing_starts_once_all_were_ended(engine: LoopbackEngine) -> None:
             started(client, image, ["python", "-c", ""], files={}, options=RunOptions(among=among)),
         ):
             pass
+    assert engine.containers == {}
+
+
+def test_a_container_that_comes_after_all_were_removed_does_not_stay(engine: LoopbackEngine) -> None:
+    """Another thread ends all while the engine is still making this one: what it removes is not there yet."""
+    among = Containers()
+    (image,) = images(engine, "hangs-1")
+    with Engine(environ=engine.environ) as client, Engine(environ=engine.environ) as other:
+        ending = threading.Thread(target=among.end, args=(other,))
+
+        def end_all() -> None:
+            ending.start()
+            assert engine.removal_asked.wait(60)
+
+        engine.before_create = end_all
+        with (
+            pytest.raises(HostError, match="was stopped"),
+            started(client, image, ["python", "guest"], files={}, options=RunOptions(among=among)),
+        ):
+            pass
+        ending.join()
     assert engine.containers == {}

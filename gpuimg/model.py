@@ -210,6 +210,8 @@ class Report:
     checks: tuple[Check, ...]
     seconds: float
     notices: tuple[str, ...] = ()
+    node: str | None = None
+    """Where the checks ran, in a report of several machines: the node's name, the pod's, or the file's."""
 
     @property
     def failed(self) -> tuple[Check, ...]:

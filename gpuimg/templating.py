@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import re
 import traceback
 from collections.abc import Iterator, Mapping, Sequence
@@ -33,6 +34,7 @@ def template_environment(template_dirs: Sequence[Path]) -> jinja2.Environment:
     )
     environment.filters["quoted"] = quoted
     environment.filters["word"] = word
+    environment.filters["yaml"] = yaml_scalar
     return environment
 
 
@@ -99,3 +101,16 @@ def word(value: str) -> str:
     if not _WORD.fullmatch(value):
         raise RequestError(f"`{shorten(printable(value), 80)}` can't stand as a word in a Dockerfile")
     return value
+
+
+def yaml_scalar(value: str) -> str:
+    r"""`value` as a double-quoted scalar of YAML, whatever it would mean without quotes.
+
+    >>> print(yaml_scalar('no: "x"'))
+    "no: \"x\""
+
+    Raises RequestError for control characters, which no value needs.
+    """
+    if printable(value) != value:
+        raise RequestError(f"`{shorten(printable(value), 80)}` has control characters: it can't stand in a manifest")
+    return json.dumps(value, ensure_ascii=False)

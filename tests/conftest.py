@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Generator
 from pathlib import Path
 from typing import Final
@@ -15,6 +16,10 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--engine", action="store_true", help="run the tests that need a container engine")
     parser.addoption("--update-golden", action="store_true", help="rewrite the golden files instead of comparing")
     parser.addoption("--no-skips", action="store_true", help="an engine test that skips has failed (for CI)")
+
+
+def pytest_configure() -> None:
+    os.environ.pop("GITHUB_STEP_SUMMARY", None)  # commands under test would add to the summary of the step that tests
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

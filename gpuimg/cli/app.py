@@ -22,6 +22,8 @@ COMMANDS: Final = {
     "build": "Build images, check each from inside, and tag it.",
     "render": "Write the Dockerfile, or a whole build context.",
     "verify": "Check images, ours or not, from inside.",
+    "report": "Show saved reports, or merge those of several machines.",
+    "export": "Write what runs an image elsewhere: on Kubernetes.",
     "wheel": "Compile the torch wheel of a stack that nobody published.",
     "why": "Tell how a request resolves, or why it can't.",
     "matrix": "Look at the matrix of stacks and check it.",

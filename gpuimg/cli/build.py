@@ -64,6 +64,8 @@ def build(
     gpus: options.Gpus = "auto",
     json_file: options.JsonFile = None,
     junit_file: options.JunitFile = None,
+    html_file: options.HtmlFile = None,
+    markdown_file: options.MarkdownFile = None,
     matrix_dir: options.MatrixDir = None,
     template_dir: options.TemplateDir = None,
 ) -> int:
@@ -79,7 +81,9 @@ def build(
     from gpuimg.smoke.host import SmokeOptions
 
     console = Console()
-    outcome.check_targets(json_file, junit_file)
+    files = outcome.report_files(
+        json=json_file, junit=junit_file, html=html_file, markdown=markdown_file, environ=os.environ
+    )
     overlays = tuple(matrix_dir or ())
     matrix = load_matrix(overlays)
     wanted_specs = _wanted(specs or (), matrix, every=every)
@@ -129,7 +133,7 @@ def build(
     contexts = [
         (plan, render(plan, matrix, template_dirs=tuple(template_dir or ()), repository=repository)) for plan in plans
     ]
-    results = outcome.Results(console, json_file=json_file, junit_file=junit_file)
+    results = outcome.Results(console, files)
     with results, Engine(environ=os.environ) as engine:
         for plan, context in contexts:
             with results.one_of(len(contexts)):

@@ -63,11 +63,30 @@ Gpus = Annotated[
     str,
     typer.Option("--gpus", metavar="GPUS", help="GPUs for the smoke step: auto, none, all, or indexes such as 0,1."),
 ]
+Only = Annotated[
+    list[str] | None,
+    typer.Option("--only", metavar="CHECK", help="Run only these checks or groups, such as stack; repeatable."),
+]
+Skip = Annotated[
+    list[str] | None, typer.Option("--skip", metavar="CHECK", help="Leave these checks or groups out; repeatable.")
+]
 JsonFile = Annotated[
     Path | None, typer.Option("--json", metavar="FILE", help="Write the reports as JSON to this file (- is stdout).")
 ]
 JunitFile = Annotated[
     Path | None, typer.Option("--junit", metavar="FILE", help="Write the reports as JUnit XML to this file.")
+]
+HtmlFile = Annotated[
+    Path | None, typer.Option("--html", metavar="FILE", help="Write the reports as one HTML page to this file.")
+]
+MarkdownFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--markdown",
+        metavar="FILE",
+        help="Write a summary as Markdown to this file.  [default: appended to $GITHUB_STEP_SUMMARY]",
+        show_default=False,
+    ),
 ]
 MatrixDir = Annotated[
     list[Path] | None,
@@ -130,7 +149,7 @@ def plan_settings(
     return Settings(
         flavor=flavor,
         python=_python(python) if python is not None else None,
-        platform=_platform(platform),
+        platform=read_platform(platform),
         base=base,
         extras=(*(extra or ()), *(text for path in requirements or () for text in read_requirements(path))),
         index_url=index_url,
@@ -272,7 +291,8 @@ def _python(text: str) -> PythonVersion:
         raise RequestError(printable(str(error)), hints=["write it as --python 3.11"]) from error
 
 
-def _platform(text: str) -> Platform:
+def read_platform(text: str) -> Platform:
+    """The platform that --platform names. Raises RequestError."""
     try:
         return Platform(text)
     except ValueError as error:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator, Sequence
+import datetime as dt
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING
@@ -19,12 +21,42 @@ if TYPE_CHECKING:
 CHECK_FAILED = 1
 
 
-def check_targets(*files: Path | None) -> None:
-    """Raise RequestError, before any work, for a report file that could not be written after it."""
-    named = [path for path in files if path is not None]
-    if [str(path) for path in named].count("-") > 1:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReportFiles:
+    """Where the reports go; a file named ``-`` is stdout."""
+
+    json: Path | None = None
+    junit: Path | None = None
+    html: Path | None = None
+    markdown: Path | None = None
+    step_summary: Path | None = None
+    """A summary of others to which ours is added, GitHub's of the step that runs."""
+
+
+def report_files(
+    *,
+    json: Path | None,
+    junit: Path | None,
+    html: Path | None,
+    markdown: Path | None,
+    environ: Mapping[str, str],
+) -> ReportFiles:
+    """Give the files that options and environment name.
+
+    Raises RequestError, before any work, for one that could not be written after it.
+    """
+    _check_targets([path for path in (json, junit, html, markdown) if path is not None])
+    summary = environ.get("GITHUB_STEP_SUMMARY", "")
+    step_summary = Path(summary) if summary and markdown in {None, Path(summary)} else None
+    return ReportFiles(
+        json=json, junit=junit, html=html, markdown=None if step_summary else markdown, step_summary=step_summary
+    )
+
+
+def _check_targets(files: Sequence[Path]) -> None:
+    if [str(path) for path in files].count("-") > 1:
         raise RequestError("only one report can go to stdout")
-    for path in named:
+    for path in files:
         if str(path) == "-":
             continue
         shown = shorten(printable(str(path)), 80)
@@ -37,18 +69,10 @@ def check_targets(*files: Path | None) -> None:
 class Results:
     """What came of each image. At the end of its ``with`` block, whatever ended it, the reports are written."""
 
-    def __init__(
-        self,
-        console: Console,
-        *,
-        json_file: Path | None,
-        junit_file: Path | None,
-        baseline: Baseline | None = None,
-    ) -> None:
+    def __init__(self, console: Console, files: ReportFiles, *, baseline: Baseline | None = None) -> None:
         self._console = console
+        self._files = files
         self._baseline = baseline
-        self._json_file = json_file
-        self._junit_file = junit_file
         self._reports: list[tuple[int, Report]] = []
         self._errors = 0
         self.exit_code = 0
@@ -60,7 +84,7 @@ class Results:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        from gpuimg.report import as_json, figures, junit
+        from gpuimg.report import figures
         from gpuimg.report.terminal import render_summary
 
         reports = self.reports
@@ -75,8 +99,8 @@ class Results:
             worse = show_changes(self._baseline, reports, self._console)
             self.exit_code = self.exit_code or (CHECK_FAILED if worse else 0)
         if reports or error is None:
-            self._write(self._json_file, as_json.dumps)
-            self._write(self._junit_file, junit.dumps)
+            written = write_reports(self._console, self._files, reports)
+            self.exit_code = self.exit_code or written
 
     @property
     def reports(self) -> tuple[Report, ...]:
@@ -99,19 +123,54 @@ class Results:
             self._errors += 1
             self.exit_code = self.exit_code or error.exit_code
 
-    def _write(self, path: Path | None, dumps: Callable[[Sequence[Report]], str]) -> None:
-        if path is None:
-            return
-        text = dumps(self.reports)
-        if str(path) == "-":
-            self._console.data(text)
-            return
-        new = path.with_name(f".{path.name}.new")
-        try:
-            new.write_text(text, encoding="utf-8")
-            new.replace(path)
-        except OSError as error:
-            with contextlib.suppress(OSError):
-                new.unlink()
-            self._console.error(RequestError(f"the report can't be written to {path}: {error.strerror}"))
-            self.exit_code = self.exit_code or RequestError.exit_code
+
+def write_reports(console: Console, files: ReportFiles, reports: Sequence[Report]) -> int:
+    """Write the reports to all files. The exit code is 0, or 2 where one could not be written, which is said."""
+    code = 0
+    if files.json is not None:
+        from gpuimg.report import as_json
+
+        code |= _write(console, files.json, as_json.dumps(reports))
+    if files.junit is not None:
+        from gpuimg.report import junit
+
+        code |= _write(console, files.junit, junit.dumps(reports))
+    if files.html is not None:
+        from gpuimg.report import html
+
+        code |= _write(console, files.html, html.dumps(reports, made=dt.datetime.now(dt.timezone.utc)))
+    if files.markdown is not None:
+        from gpuimg.report import markdown
+
+        code |= _write(console, files.markdown, markdown.dumps(reports))
+    if files.step_summary is not None and reports:
+        _append_summary(console, files.step_summary, reports)
+    return code
+
+
+def _append_summary(console: Console, path: Path, reports: Sequence[Report]) -> None:
+    """Add to what the step's other commands wrote. Nobody asked for it by name, so its lack is no error."""
+    from gpuimg.report import markdown
+
+    try:
+        with path.open("a", encoding="utf-8") as stream:
+            room = markdown.LIMIT_BYTES - stream.tell() - 1
+            stream.write("\n" + markdown.dumps(reports, limit_bytes=room))
+    except OSError as error:
+        console.warning(f"the step's summary can't be written to {path}: {error.strerror or error}")
+
+
+def _write(console: Console, path: Path, text: str) -> int:
+    if str(path) == "-":
+        console.data(text)
+        return 0
+    new = path.with_name(f".{path.name}.new")
+    try:
+        new.write_text(text, encoding="utf-8")
+        new.replace(path)
+    except OSError as error:
+        with contextlib.suppress(OSError):
+            new.unlink()
+        console.error(RequestError(f"the report can't be written to {path}: {error.strerror}"))
+        return RequestError.exit_code
+    return 0

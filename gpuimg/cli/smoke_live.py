@@ -74,7 +74,7 @@ class SmokeView:
                         where = f" on {row.where}" if row.where else ""
                         self._say(number, f"running {figures.number(len(row.planned), 'check')}{where}")
                     case Check() if event.status is Status.FAIL:
-                        reason = (event.reason or "it did not hold").strip().splitlines()[0]
+                        reason = figures.reason(event).strip().splitlines()[0]
                         self._say(number, f"FAIL {event.name}: {shorten(reason, _REASON_COLUMNS)}")
 
     def end(self, outcome: Report | GpuimgError, *, number: int = 0) -> None:

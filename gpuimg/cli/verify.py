@@ -23,13 +23,8 @@ def verify(
     python: Annotated[
         str, typer.Option("--python", metavar="PROGRAM", help="With --host: the Python to check.")
     ] = "python3",
-    only: Annotated[
-        list[str] | None,
-        typer.Option("--only", metavar="CHECK", help="Run only these checks or groups, such as stack; repeatable."),
-    ] = None,
-    skip: Annotated[
-        list[str] | None, typer.Option("--skip", metavar="CHECK", help="Leave these checks or groups out; repeatable.")
-    ] = None,
+    only: options.Only = None,
+    skip: options.Skip = None,
     gpus: options.Gpus = "auto",
     gpus_per_image: Annotated[
         str | None,
@@ -58,6 +53,8 @@ def verify(
     ] = None,
     json_file: options.JsonFile = None,
     junit_file: options.JunitFile = None,
+    html_file: options.HtmlFile = None,
+    markdown_file: options.MarkdownFile = None,
     baseline: Annotated[
         Path | None,
         typer.Option("--baseline", metavar="FILE", help="Say what got worse since this report, written by --json."),
@@ -96,13 +93,11 @@ def verify(
         raise RequestError("--host checks this machine's Python: it takes no image")
     if host and (gpus_per_image or jobs):
         raise RequestError("--gpus-per-image and --jobs share out images, and --host checks none")
-    outcome.check_targets(json_file, junit_file)
-    results = outcome.Results(
-        console,
-        json_file=json_file,
-        junit_file=junit_file,
-        baseline=read_baseline(baseline, only=wanted.only, skip=wanted.skip) if baseline else None,
+    files = outcome.report_files(
+        json=json_file, junit=junit_file, html=html_file, markdown=markdown_file, environ=os.environ
     )
+    earlier = read_baseline(baseline, only=wanted.only, skip=wanted.skip) if baseline else None
+    results = outcome.Results(console, files, baseline=earlier)
     if host:
         with results:
             results.add(host_with_view(python, console, wanted))

@@ -74,7 +74,7 @@ def verify_several(
                 if len(images) == 1:
                     _shown(outcome, console)
                 elif outcome.failed:
-                    _shown(outcome, console, terminal.render_failures)
+                    _shown(outcome, console, terminal.render_brief)
 
         smoke_images(images, wanted, slots=slots, environ=environ, on_begin=begin, on_event=take, done=done)
 

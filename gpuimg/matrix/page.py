@@ -6,34 +6,30 @@ take for markup, and the page's policy lets the browser run what is hashed here 
 
 from __future__ import annotations
 
-import base64
-import hashlib
 import json
 from collections.abc import Iterable, Sequence
-from typing import Any, Final
+from typing import Any
 
-import jinja2
 from markupsafe import Markup
 
 from gpuimg.facts import Chip, Gpu, Matrix, Source
 from gpuimg.matrix.cells import Grid, lay_out
 from gpuimg.matrix.document import matrix_as_json
 from gpuimg.matrix.wishes import host_platforms
-from gpuimg.paths import TEMPLATES
+from gpuimg.pages import PAGES, page_environment, policy_hash
 from gpuimg.templating import render_template
 from gpuimg.text import printable
 
-_FOLDER: Final = TEMPLATES / "pages"
 _TORCH_WIDTH_PX, _CUDA_WIDTH_PX, _MARGINS_PX = 96, 86, 64
 """What a row's head, a column that still shows ``3.10–3.14``, and all that is beside the grid take."""
 
 
 def render_page(matrix: Matrix) -> str:
     """Give the page's HTML: the same matrix gives the same text."""
-    environment = _environment()
+    environment = page_environment()
     grid = lay_out(matrix)
     style = Markup(render_template(environment, "matrix.css.j2", {"list_below_px": _narrowest_px(grid)}))
-    scripts = {name: Markup((_FOLDER / f"matrix.{name}.js").read_text(encoding="utf-8")) for name in ("rules", "page")}
+    scripts = {name: Markup((PAGES / f"matrix.{name}.js").read_text(encoding="utf-8")) for name in ("rules", "page")}
     return render_template(
         environment,
         "matrix.html.j2",
@@ -46,28 +42,11 @@ def render_page(matrix: Matrix) -> str:
             "pythons": sorted({python for stack in matrix.stacks for on in stack.platforms for python in on.pythons}),
             "style": style,
             "scripts": scripts,
-            "style_hash": _hash(style),
-            "script_hashes": [_hash(script) for script in scripts.values()],
+            "style_hash": policy_hash(style),
+            "script_hashes": [policy_hash(script) for script in scripts.values()],
             "data": _embedded(matrix_as_json(matrix)),
         },
     )
-
-
-def _environment() -> jinja2.Environment:
-    return jinja2.Environment(
-        loader=jinja2.FileSystemLoader(_FOLDER),
-        undefined=jinja2.StrictUndefined,
-        autoescape=True,
-        finalize=_shown,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )
-
-
-def _shown(value: object) -> object:
-    """Each text that a template shows: what would deceive the eye becomes an escape."""
-    return printable(value) if isinstance(value, str) and not isinstance(value, Markup) else value
 
 
 def _narrowest_px(grid: Grid) -> int:
@@ -81,11 +60,6 @@ def _with_gpus(matrix: Matrix) -> Iterable[tuple[Chip, Sequence[Gpu], Sequence[S
         gpus = [gpu for gpu in matrix.gpus if gpu.compute_capability == chip.compute_capability]
         of_gpus = dict.fromkeys(source for gpu in gpus for source in gpu.sources)
         yield chip, gpus, (*chip.sources, *of_gpus)
-
-
-def _hash(text: str) -> str:
-    """`text` as a Content-Security-Policy names what it allows."""
-    return "sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
 
 
 def _embedded(document: Any) -> Markup:

@@ -69,6 +69,7 @@ def _report(report: Report) -> dict[str, Any]:
         "torch": report.torch,
         "python": report.python,
         "gpus": [_plain(gpu) for gpu in report.gpus],
+        "node": report.node,
         "seconds": _seconds(report.seconds),
         "notices": list(report.notices),
         "checks": [_check(check) for check in report.checks],
@@ -153,6 +154,7 @@ def _read_report(entry: Mapping[str, Any]) -> Report:
         checks=tuple(_read_check(check) for check in entry["checks"]),
         seconds=float(entry["seconds"]),
         notices=tuple(entry["notices"]),
+        node=entry.get("node"),  # the first gpuimg wrote none
     )
 
 

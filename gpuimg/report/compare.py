@@ -61,8 +61,9 @@ def compare(
 ) -> Comparison:
     """Hold each report of `now` against its own of `before`.
 
-    That is the one of the same reference, else of the same stack, flavor and Python by its labels, else the only one
-    where there is one on either side. `asked` says which checks were to run now: the others are not missed.
+    That is the one of the same reference, else of the same stack, flavor and Python by its labels, each on the same
+    node; else the only one where there is one on either side. `asked` says which checks were to run now: the others
+    are not missed.
     """
     pairs = []
     unused = {id(report): report for report in before}
@@ -84,7 +85,9 @@ def _counterpart(report: Report, before: Sequence[Report], now: Sequence[Report]
 
 def _identity(report: Report) -> tuple[str, ...] | None:
     labels = report.image.labels if report.image else {}
-    return tuple(labels[name] for name in _IDENTITY) if all(name in labels for name in _IDENTITY) else None
+    if not all(name in labels for name in _IDENTITY):
+        return None
+    return (report.node or "", *(labels[name] for name in _IDENTITY))
 
 
 def _pair(before: Report | None, now: Report, asked: Callable[[Check], bool]) -> Pair:

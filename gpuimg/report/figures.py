@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from gpuimg.model import Check, Measurement, Report, Status
 
+SYMBOLS = {Status.PASS: "✓", Status.FAIL: "✗", Status.SKIP: "–"}
 _BYTES = {"B", "byte", "bytes"}
 _NO_UNIT = {"", "count"}
 
@@ -19,14 +20,32 @@ def verdict(report: Report) -> Status:
     return Status.PASS if Status.PASS in statuses else Status.SKIP
 
 
+def worst(reports: Sequence[Report]) -> Status:
+    """The verdict on all: FAIL if any failed, PASS if any passed, else SKIP."""
+    verdicts = {verdict(report) for report in reports}
+    return next((status for status in (Status.FAIL, Status.PASS) if status in verdicts), Status.SKIP)
+
+
 def counts(report: Report) -> dict[Status, int]:
     """How many checks ended each way."""
     return {status: sum(check.status is status for check in report.checks) for status in Status}
 
 
 def subject(report: Report) -> str:
-    """What was checked: the image's reference, or the host."""
-    return report.image.reference if report.image else "this host"
+    """What was checked: the image's reference or the host, and where, if several machines were."""
+    if report.image is None:
+        return report.node or "this host"
+    return f"{report.image.reference} on {report.node}" if report.node else report.image.reference
+
+
+def names(items: Sequence[str], *, shown: int = 4) -> str:
+    """A list to read, cut where it is long.
+
+    >>> names(["a"]), names(["a", "b", "c"], shown=2)
+    ('a', 'a, b and 1 more')
+    """
+    text = ", ".join(items[:shown])
+    return f"{text} and {len(items) - shown} more" if len(items) > shown else text
 
 
 def groups(checks: Iterable[Check]) -> dict[str, list[Check]]:
@@ -37,14 +56,23 @@ def groups(checks: Iterable[Check]) -> dict[str, list[Check]]:
     return found
 
 
-def skipped_together(checks: Iterable[Check]) -> dict[str, list[Check]]:
-    """Skipped checks by reason, the most frequent reason first; each reason that two or more share."""
+def reason(check: Check) -> str:
+    """Why a check did not pass."""
+    return check.reason or ("it did not hold" if check.status is Status.FAIL else "no reason was given")
+
+
+def skipped_by_reason(checks: Iterable[Check]) -> dict[str, list[Check]]:
+    """Skipped checks by reason, the most frequent reason first."""
     found: dict[str, list[Check]] = {}
     for check in checks:
         if check.status is Status.SKIP:
-            found.setdefault(check.reason or "no reason was given", []).append(check)
-    shared = {reason: same for reason, same in found.items() if len(same) > 1}
-    return dict(sorted(shared.items(), key=lambda item: -len(item[1])))
+            found.setdefault(reason(check), []).append(check)
+    return dict(sorted(found.items(), key=lambda item: -len(item[1])))
+
+
+def skipped_together(checks: Iterable[Check]) -> dict[str, list[Check]]:
+    """Those of `skipped_by_reason` whose reason two or more share."""
+    return {reason: same for reason, same in skipped_by_reason(checks).items() if len(same) > 1}
 
 
 def number(count: int, noun: str) -> str:
@@ -84,6 +112,15 @@ def size(size_bytes: float) -> str:
     return f"{value:.3g} TiB"
 
 
+def short(number: float) -> str:
+    """A number in three digits, or whole where it has more.
+
+    >>> short(1979.2), short(62.31), short(0.0123), short(-4.0)
+    ('1979', '62.3', '0.0123', '-4')
+    """
+    return f"{number:.0f}" if 1000 <= abs(number) < 1e6 else f"{number:.3g}"
+
+
 def value(measurement: Measurement) -> str:
     """A measured value with its unit.
 
@@ -97,6 +134,12 @@ def value(measurement: Measurement) -> str:
     return text if unit in _NO_UNIT else f"{text} {unit}"
 
 
+def asked(check: Check) -> Mapping[str, Measurement]:
+    """The values that the expectation speaks of, else all."""
+    expected = (check.expected or "").lower()
+    return {name: value for name, value in check.measured.items() if name.lower() in expected} or check.measured
+
+
 def gpu(facts: Mapping[str, object]) -> str:
     """A GPU in one line, from what the guest says of it."""
     parts = [str(facts.get("name") or "unnamed GPU")]
@@ -108,3 +151,10 @@ def gpu(facts: Mapping[str, object]) -> str:
     if facts.get("uuid"):
         parts.append(str(facts["uuid"]))
     return ", ".join(parts)
+
+
+def gpus(report: Report) -> Iterator[tuple[str, str]]:
+    """Each GPU: ``GPU 0``, and itself in one line."""
+    for number, facts in enumerate(report.gpus):
+        index = facts.get("index")
+        yield f"GPU {index if isinstance(index, int) else number}", gpu(facts)

@@ -82,7 +82,8 @@ def _properties(report: Report) -> list[tuple[str, str]]:
     found = [("gpuimg", __version__), ("verdict", figures.verdict(report).value)]
     if report.image:
         found += [("image.id", report.image.id), ("image.platform", report.image.platform)]
-    found += [(name, value) for name, value in (("torch", report.torch), ("python", report.python)) if value]
+    known = (("node", report.node), ("torch", report.torch), ("python", report.python))
+    found += [(name, value) for name, value in known if value]
     for check in report.checks:
         if check.group == "stack" and len(check.measured) == 1:
             found.append((check.name, figures.value(next(iter(check.measured.values())))))

@@ -74,12 +74,10 @@ METRICS: Final = (
     _rate("rate.matmul_*", "median", "TFLOP/s"),
     _rate("rate.*", "rate", "GB/s"),
     _rate("distributed.nccl", "bus_*", "GB/s", all_gpus=True),  # a ring of another length has another bandwidth
-    # The largest of a million rounding errors of the same product: another order of the same sum moves it by less than
-    # twice, so that more means another algorithm. Below one unit it is less than a single rounding. Over its bound it
-    # has failed, and is told as that.
-    Metric(
-        checks="numerics.*", values="max_z*", unit="u", higher_is_better=False, noise=Noise.FACTOR, limit=2, floor=1
-    ),
+    # An error in units of the type's rounding, of the same product of the same operands: another order of the same sum
+    # moves it by less than twice, so that more means another algorithm. Below one unit it is less than a single
+    # rounding. Over its bound it has failed, and is told as that.
+    Metric(checks="*", values="*", unit="u", higher_is_better=False, noise=Noise.FACTOR, limit=2, floor=1),
     _saving("peak_saving"),
     _saving("cap_saving"),
 )

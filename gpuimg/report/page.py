@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from typing import Final
 
 from gpuimg.model import Status
+from gpuimg.report import figures
 from gpuimg.text import cell_width, printable, styled, wrap
 
 _NARROWEST: Final = 40
 _GAP: Final = 2
 _STYLE: Final = {Status.PASS: "green", Status.FAIL: "red", Status.SKIP: "yellow"}
-_SYMBOL: Final = {Status.PASS: "✓", Status.FAIL: "✗", Status.SKIP: "–"}
 _ASCII: Final = str.maketrans(
     {"✓": "+", "✗": "x", "–": "-", "…": "...", "≤": "<=", "≥": ">=", "×": "x", "µ": "u", "→": "->"}
 )
@@ -67,7 +67,7 @@ class Page:
         return Span(shown.split("\n"), style)
 
     def status(self, status: Status, *, indent: int = 0) -> Span:
-        symbol = _SYMBOL[status] if self._unicode else _SYMBOL[status].translate(_ASCII)
+        symbol = figures.SYMBOLS[status] if self._unicode else figures.SYMBOLS[status].translate(_ASCII)
         return Span([f"{' ' * indent}{symbol} {status.value}"], _STYLE[status])
 
     def labelled(self, rows: Iterable[tuple[str, Span]]) -> None:

@@ -12,6 +12,7 @@ from typing import Final
 from gpuimg.model import Check, Report, Status
 from gpuimg.report import figures
 from gpuimg.report.page import Page
+from gpuimg.report.savings import read_saving, sentence
 from gpuimg.text import cell_width, shorten
 
 _MEASURED_SHOWN: Final = 4
@@ -41,8 +42,8 @@ def render_report(report: Report, *, width: int, colour: bool, unicode: bool) ->
     return page.text
 
 
-def render_failures(report: Report, *, width: int, colour: bool, unicode: bool) -> str:
-    """What failed in one of several images, and no more: whole reports of many are nothing to read."""
+def render_brief(report: Report, *, width: int, colour: bool, unicode: bool) -> str:
+    """One of several images: its verdict and what failed, no more. Whole reports of many are nothing to read."""
     page = Page(width=width, colour=colour, unicode=unicode)
     page.blank()
     page.grid([[page.span(figures.subject(report), "bold")]])
@@ -51,6 +52,27 @@ def render_failures(report: Report, *, width: int, colour: bool, unicode: bool) 
     for check in report.failed:
         _failure(page, check, several=len(report.gpus) > 1)
     page.blank()
+    return page.text
+
+
+def render_failures(reports: Sequence[Report], *, width: int, colour: bool, unicode: bool) -> str:
+    """What failed on several machines. What failed on many in the same way is told once, with their names; so are
+    checks that failed for the same reason."""
+    page = Page(width=width, colour=colour, unicode=unicode)
+    alike: dict[tuple[str, str | None], list[Report]] = {}
+    for report in reports:
+        for check in report.failed:
+            alike.setdefault((check.name, check.reason), []).append(report)
+    told: dict[tuple[str | None, tuple[str, ...]], list[Check]] = {}
+    for (name, reason), on in alike.items():
+        subjects = tuple(map(figures.subject, on))
+        told.setdefault((reason, subjects), []).append(next(check for check in on[0].failed if check.name == name))
+    for (_, subjects), checks in told.items():
+        names = figures.names([check.name for check in checks])
+        check = (
+            checks[0] if len(checks) == 1 else dataclasses.replace(checks[0], name=names, measured={}, expected=None)
+        )
+        _failure(page, check, several=False, on=figures.names(subjects))
     return page.text
 
 
@@ -76,10 +98,10 @@ def render_summary(reports: Sequence[Report], *, width: int, colour: bool, unico
     if beside:
         page.grid(rows)
     failed = sum(bool(report.failed) for report in reports)
-    verdicts = {figures.verdict(report) for report in reports}
-    worst = next((status for status in (Status.FAIL, Status.PASS) if status in verdicts), Status.SKIP)
+    what = "report" if any(report.node for report in reports) else "image"
     page.blank()
-    page.grid([[page.status(worst), page.span(f"{failed} of {figures.number(len(reports), 'image')} failed", "bold")]])
+    told = f"{failed} of {figures.number(len(reports), what)} failed"
+    page.grid([[page.status(figures.worst(reports)), page.span(told, "bold")]])
     return page.text
 
 
@@ -111,14 +133,12 @@ def _facts(page: Page, report: Report) -> None:
         rows.append(("", f"{image.id[:19]}, {figures.size(image.size_bytes)}, {image.platform}"))
     if report.torch or report.python:
         rows.append(("torch", f"{report.torch or 'not found'} on Python {report.python or '?'}"))
-    for number, gpu in enumerate(report.gpus):
-        index = gpu.get("index")
-        rows.append((f"GPU {index if isinstance(index, int) else number}", figures.gpu(gpu)))
+    rows += figures.gpus(report)
     rows.append(("took", figures.duration(report.seconds)))
     page.labelled((label, page.span(text)) for label, text in rows)
 
 
-def _failure(page: Page, check: Check, *, several: bool) -> None:
+def _failure(page: Page, check: Check, *, several: bool, on: str = "") -> None:
     page.blank()
     page.grid([[page.status(Status.FAIL), page.span(check.name + _on_gpu(check, several=several), "bold")]])
     texts = (
@@ -126,6 +146,7 @@ def _failure(page: Page, check: Check, *, several: bool) -> None:
         ("expected", page.span(check.expected or "")),
         ("reason", page.span(check.reason or "", multiline=True)),
         ("remedy", page.span(check.remedy or "", multiline=True)),
+        ("on", page.span(on)),
     )
     page.labelled((label, text) for label, text in texts if text.lines != [""])
 
@@ -154,8 +175,7 @@ def _stack(page: Page, checks: Sequence[Check]) -> None:
 
 def _found(page: Page, check: Check) -> str:
     """What stands beside what was wanted: the values that the expectation speaks of, else all."""
-    expected = (check.expected or "").lower()
-    asked = {name: value for name, value in check.measured.items() if name.lower() in expected} or check.measured
+    asked = figures.asked(check)
     if len(asked) == 1:
         return figures.value(next(iter(asked.values())))
     return _measured(page, dataclasses.replace(check, measured=asked), _MEASURED_SHOWN)
@@ -167,13 +187,19 @@ def _group(page: Page, group: str, checks: Sequence[Check], *, several: bool) ->
     page.heading(group)
     rows = []
     for check in checks:
-        text = _measured(page, check, _MEASURED_SHOWN) if check.status is Status.PASS else check.reason or ""
+        text = _told(page, check) if check.status is Status.PASS else check.reason or ""
         name = _short(check) + _on_gpu(check, several=several)
         style = "" if check.status is Status.PASS else "dim"
         rows.append(
             [page.status(check.status, indent=2), page.span(name), page.span(" ".join(text.split()), style)],
         )
     page.grid(rows)
+
+
+def _told(page: Page, check: Check) -> str:
+    """What a check that held measured: of an allocator's savings both, with the claim beside them."""
+    saving = read_saving(check)
+    return _measured(page, check, _MEASURED_SHOWN) if saving is None else sentence(saving)
 
 
 def _skipped(page: Page, folded: Mapping[str, Sequence[Check]]) -> None:

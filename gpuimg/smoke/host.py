@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import json
 import os
 import select
 import signal
@@ -22,6 +21,7 @@ from gpuimg.model import Image, Report
 from gpuimg.smoke.expect import expectation, promised_notices, tag_check
 from gpuimg.smoke.gpus import Device, named_devices, wanted_gpus
 from gpuimg.smoke.protocol import Event, ReportBuilder
+from gpuimg.smoke.request import guest_config
 from gpuimg.smoke.zipapp import build_guest
 from gpuimg.text import printable, shorten
 
@@ -141,9 +141,7 @@ def _smoke_with(
     run: RunOptions,
     on_event: Callable[[Event], None] | None,
 ) -> Report:
-    expect = expectation(image)
-    asked = options.gpus not in {"auto", "none"}
-    files = {_GUEST: build_guest(), _CONFIG: _config(options, expect, gpus_requested=asked)}
+    files = {_GUEST: build_guest(), _CONFIG: _config(options, expectation(image))}
     builder = ReportBuilder(on_event=on_event)
     with started(engine, image, [python, _GUEST, "--config", _CONFIG], files=files, options=run) as container:
         for line in container.lines():
@@ -167,7 +165,7 @@ def smoke_host(python: str, options: SmokeOptions, *, on_event: Callable[[Event]
         with tempfile.TemporaryDirectory(prefix="gpuimg-smoke-") as folder:
             guest, config, stderr = (Path(folder, name) for name in ("smoke.pyz", "config.json", "stderr"))
             guest.write_bytes(build_guest())
-            config.write_bytes(_config(options, None, gpus_requested=options.gpus not in {"auto", "none"}))
+            config.write_bytes(_config(options, None))
             command = [python, str(guest), "--config", str(config)]
             with stderr.open("wb") as file, _process(command, stderr=file, gpus=options.gpus) as process:
                 for line in _lines(process):
@@ -198,17 +196,14 @@ def _lines(process: subprocess.Popen[bytes]) -> Iterator[bytes]:
         yield pending
 
 
-def _config(options: SmokeOptions, expect: Mapping[str, Any] | None, *, gpus_requested: bool) -> bytes:
-    config: dict[str, Any] = {
-        "v": 1,
-        "gpus_requested": gpus_requested,
-        "only": list(options.only),
-        "skip": list(options.skip),
-        "inject": dict(options.inject),
-    }
-    if expect is not None:
-        config["expect"] = dict(expect)
-    return json.dumps(config, indent=1).encode()
+def _config(options: SmokeOptions, expect: Mapping[str, Any] | None) -> bytes:
+    return guest_config(
+        gpus_requested=options.gpus not in {"auto", "none"},
+        only=options.only,
+        skip=options.skip,
+        expect=expect,
+        inject=dict(options.inject),
+    )
 
 
 def _find_python(engine: Engine, image: Image, run: RunOptions) -> str:

@@ -35,6 +35,8 @@ class Started:
     python: str | None
     gpus: tuple[Mapping[str, object], ...]
     planned: tuple[str, ...]
+    node: str | None = None
+    """The machine's name, where it was told."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,7 +102,7 @@ class ReportBuilder:
 
         Args:
             image: What was examined; None for this machine itself.
-            exit_code: The guest's; None where it was ended from here, at a time limit.
+            exit_code: The guest's; None where nobody knows it: a log doesn't say.
             oom_killed: What the engine says of it.
             stderr: The end of the guest's stderr, for the reason of its death.
         """
@@ -113,12 +115,13 @@ class ReportBuilder:
             torch=started.torch,
             python=started.python,
             gpus=started.gpus,
+            node=started.node,
             checks=tuple([death, *checks] if death is not None else checks),
             seconds=self._ended.seconds if self._ended is not None else sum(check.seconds for check in checks),
         )
 
     def _death(self, *, exit_code: int | None, oom_killed: bool, stderr: str) -> Check | None:
-        code = "no exit code: it was stopped" if exit_code is None else f"exit code {exit_code}"
+        code = "exit code unknown" if exit_code is None else f"exit code {exit_code}"
         if self._started is None and exit_code == _BAD_CONFIG:
             reason = f"the guest refused its config: {stderr.strip() or 'no message'}"
         elif self._started is None:
@@ -181,32 +184,39 @@ def parse_line(text: str) -> Event | None:
 
 def _start(line: Mapping[str, Any]) -> Started:
     return Started(
-        torch=line.get("torch"),
-        python=line.get("python"),
-        gpus=tuple(line.get("gpus") or ()),
-        planned=tuple(line["planned"]),
+        torch=_text(line.get("torch")),
+        python=_text(line.get("python")),
+        gpus=tuple(dict(gpu) for gpu in line.get("gpus") or ()),
+        planned=tuple(str(name) for name in line["planned"]),
+        node=_text(line.get("node")),
     )
 
 
 def _check(line: Mapping[str, Any]) -> Check:
     measured = line.get("measured") or {}
     return Check(
-        name=line["name"],
-        group=line["group"],
+        name=str(line["name"]),
+        group=str(line["group"]),
         status=Status(line["status"]),
-        measured={name: Measurement(value=entry["value"], unit=entry.get("unit")) for name, entry in measured.items()},
-        expected=line.get("expected"),
-        reason=line.get("reason"),
-        remedy=line.get("remedy"),
+        measured={name: _measurement(entry) for name, entry in measured.items()},
+        expected=_text(line.get("expected")),
+        reason=_text(line.get("reason")),
+        remedy=_text(line.get("remedy")),
         seconds=float(line.get("seconds") or 0.0),
-        gpu=line.get("gpu"),
-        data=line.get("data") or {},
+        gpu=None if line.get("gpu") is None else int(line["gpu"]),
+        data=dict(line.get("data") or {}),
     )
+
+
+def _measurement(entry: Mapping[str, Any]) -> Measurement:
+    if not isinstance(entry["value"], int | float | str):
+        raise TypeError("a value that is neither number nor text")
+    return Measurement(value=entry["value"], unit=_text(entry.get("unit")))
 
 
 def _sample(line: Mapping[str, Any]) -> Sample:
     values = {key: float(value) for key, value in line.items() if key not in ("v", "event", "name", "t")}
-    return Sample(name=line["name"], t=float(line["t"]), values=values)
+    return Sample(name=str(line["name"]), t=float(line["t"]), values=values)
 
 
 def _end(line: Mapping[str, Any]) -> Ended:
@@ -224,6 +234,13 @@ _READERS: Final[Mapping[str, Callable[[Mapping[str, Any]], Event]]] = {
     "sample": _sample,
     "end": _end,
 }
+
+
+def _text(value: object) -> str | None:
+    """`value`, which may come from any program that a log is of."""
+    if value is None or isinstance(value, str):
+        return value
+    raise TypeError("no text")
 
 
 def _did_not_run(name: str) -> Check:

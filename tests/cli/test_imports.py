@@ -24,6 +24,8 @@ NOT_NEEDED: Final = {
     "--version": READ | TEMPLATES | {"packaging", "json", "hashlib", "gpuimg.matrix", "gpuimg.model"},
     "matrix --help": READ | TEMPLATES | {"gpuimg.matrix", "gpuimg.model"},
     "build --help": ENGINE | CHECKS | TEMPLATES | {"gpuimg.engine", "gpuimg.smoke.host", "gpuimg.matrix"},
+    "export --help": READ | TEMPLATES | {"gpuimg.matrix", "gpuimg.export"},
+    "report --help": READ | TEMPLATES | {"gpuimg.matrix"},
     "why 2.6-cu121": READ | TEMPLATES,
     "matrix list": READ | TEMPLATES,
     "matrix show 2.6-cu124": READ | TEMPLATES,

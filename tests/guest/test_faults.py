@@ -196,11 +196,13 @@ sys.path.insert(0, sys.argv[1])
 from gpuimg_smoke.checks import matmul
 from gpuimg_smoke.config import Expect
 from gpuimg_smoke.env import Env
-from gpuimg_smoke.faults import flipped_bit
+from gpuimg_smoke.faults.numbers import flipped_bit
 from gpuimg_smoke.outcome import Skip
 
 matmul._SIZE = {"cpu": 32}
-for check, bits in ((matmul.fp32_exact, 32), (matmul.fp16_exact, 16), (matmul.bf16_exact, 16)):
+for check, bits in (
+    (matmul.fp64_exact, 64), (matmul.fp32_exact, 32), (matmul.fp16_exact, 16), (matmul.bf16_exact, 16)
+):
     try:
         found = [check(*flipped_bit(bit)(Env(), Expect())) for bit in range(bits)]
         assert check(Env(), Expect()).status == "PASS"

@@ -12,6 +12,7 @@ import os
 import sys
 import traceback
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from . import driver
@@ -28,7 +29,7 @@ PROBE = "probe"
 _HEAD_CHARS, _TAIL_CHARS = 400, 1600
 
 
-def run_child(name: str, config: Config, found: driver.Probe, *, result_fd: int, deadline: float) -> int:
+def run_child(name: str, config: Config, found: driver.Probe, *, shared: Path, result_fd: int, deadline: float) -> int:
     """Run one check. The exit code is 0 where it wrote a result."""
     faulthandler.enable()
     # Never cancelled: a process that hangs after its result shall show where, too.
@@ -46,7 +47,8 @@ def run_child(name: str, config: Config, found: driver.Probe, *, result_fd: int,
             else:
                 env = Env(
                     gpus=found.gpus,
-                    gpus_requested=config.gpus_requested,
+                    config=config,
+                    shared=shared,
                     sample=lambda sample: write("sample", {"name": name, **sample}),
                 )
                 write("result", _run(name, env, config))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import faulthandler
 import json
 import shutil
 import signal
@@ -13,6 +14,7 @@ from types import FrameType
 
 from .config import Config, ConfigError, parse_config, read_config
 from .driver import Probe
+from .parts import write_result
 
 BAD_CONFIG = 2
 
@@ -33,6 +35,8 @@ def main(arguments: Sequence[str]) -> int:
     options = _parser().parse_args(arguments)
     if options.child:
         return _child(options)
+    if options.part:
+        return _part(options)
     try:
         config, raw = read_config(options.config) if options.config else (Config(), {})
         return _parent(config, raw)
@@ -68,9 +72,18 @@ def _child(options: argparse.Namespace) -> int:
         options.child,
         parse_config(state["config"]),
         Probe.from_dict(state["probe"]),
+        shared=Path(state["shared"]),
         result_fd=options.result_fd,
         deadline=deadline,
     )
+
+
+def _part(options: argparse.Namespace) -> int:
+    from .registry import PARTS
+
+    faulthandler.enable()
+    write_result(options.result_file, PARTS[options.part](json.loads(options.arguments)))
+    return 0
 
 
 def _stop(number: int, frame: FrameType | None) -> None:
@@ -85,6 +98,9 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="smoke.pyz", description="Measure the torch of this image.")
     parser.add_argument("--config", metavar="FILE", help="what to expect and what to run, as JSON")
     parser.add_argument("--child", help=argparse.SUPPRESS)
+    parser.add_argument("--part", help=argparse.SUPPRESS)
+    parser.add_argument("--arguments", help=argparse.SUPPRESS)
+    parser.add_argument("--result-file", help=argparse.SUPPRESS)
     parser.add_argument("--state", help=argparse.SUPPRESS)
     parser.add_argument("--timeout", type=float, help=argparse.SUPPRESS)
     parser.add_argument("--result-fd", type=int, help=argparse.SUPPRESS)

@@ -80,10 +80,15 @@ def _by_signal(end: Ending) -> Outcome:
             limit = "unknown" if end.memory_limit is None else f"{end.memory_limit / 2**30:.1f} GiB"
             return failed(f"killed by the kernel: memory limit {limit}", remedy=_MEMORY_REMEDY)
         return failed("killed from outside")
-    try:
-        name = signal.Signals(-end.exit_code).name
-    except ValueError:
-        name = f"signal {-end.exit_code}"
+    name = signal_name(-end.exit_code)
     meaning, remedy = _SIGNALS.get(-end.exit_code, ("", None))
     after = " after its result" if end.result is not None else ""
     return failed(f"died of {name}{after}" + (f": {meaning}" if meaning else ""), remedy=remedy)
+
+
+def signal_name(number: int) -> str:
+    """A signal's name, or its number where it has none."""
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return f"signal {number}"

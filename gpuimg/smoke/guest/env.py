@@ -11,9 +11,11 @@ import shutil
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Callable
 
 from . import driver, installed, libraries
+from .config import Config
 from .driver import Gpu
 from .libraries import Answer
 from .versions import Release, release
@@ -21,6 +23,26 @@ from .versions import Release, release
 
 def _matmul(left: Any, right: Any) -> Any:
     return left @ right
+
+
+def _convolve(images: Any, weights: Any) -> Any:
+    import torch
+
+    return torch.nn.functional.conv2d(images, weights, padding=1)
+
+
+def _attend(query: Any, key: Any, value: Any) -> Any:
+    import torch
+
+    return torch.nn.functional.scaled_dot_product_attention(query, key, value, is_causal=True)
+
+
+def _scaled_matmul(left: Any, right: Any) -> Any:
+    """Of fp8 operands with scales of 1, the result in bf16. The library wants the second operand column-major."""
+    import torch
+
+    one = torch.ones((), device=left.device)
+    return torch._scaled_mm(left, right.t().contiguous().t(), one, one, out_dtype=torch.bfloat16)
 
 
 def _assert_async(value: Any) -> None:
@@ -36,6 +58,22 @@ def _arch_flags() -> list[str] | None:
     flags = getattr(torch._C, "_cuda_getArchFlags", None)
     text = flags() if flags else None
     return text.split() if text else None
+
+
+def _time_call(call: Callable[[], Any], device: str) -> float:
+    """Seconds that the device spent in one call, by its own events; what was queued before is not counted."""
+    import torch
+
+    if device == "cpu":
+        start = time.perf_counter()
+        call()
+        return time.perf_counter() - start
+    begin, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
+    begin.record()
+    call()
+    end.record()
+    end.synchronize()
+    return float(begin.elapsed_time(end)) / 1000
 
 
 def _capability(index: int) -> tuple[int, int]:
@@ -65,10 +103,16 @@ class Env:
 
     gpus: tuple[Gpu, ...] = ()
     """The GPUs that the driver shows."""
-    gpus_requested: bool = False
+    config: Config = field(default_factory=Config)
+    shared: Path | None = None
+    """A folder in which checks of one run leave each other what they measured."""
     simulated: bool = False
     """Whether a fault replaced the GPU: then a check that needs one runs on the CPU."""
     environ: Mapping[str, str] = field(default_factory=lambda: os.environ)
+    simulation: Mapping[str, Any] | None = None
+    """What the allocator's arms run on in the place of a GPU: ``total`` bytes, ``layers`` and ``steps``."""
+    part_fault: str = ""
+    """What the processes that the check starts are told to do wrong."""
     load_library: Callable[[str], ctypes.CDLL] = ctypes.CDLL
     library: Callable[[str], Answer] = _library
     mapped: Callable[[], tuple[str, ...]] = libraries.mapped
@@ -76,6 +120,9 @@ class Env:
     pin: Callable[[str], str | None] = installed.pin_of
     which: Callable[[str], str | None] = shutil.which
     matmul: Callable[[Any, Any], Any] = _matmul
+    scaled_matmul: Callable[[Any, Any], Any] = _scaled_matmul
+    convolve: Callable[[Any, Any], Any] = _convolve
+    attend: Callable[[Any, Any, Any], Any] = _attend
     assert_async: Callable[[Any], None] = _assert_async
     arch_flags: Callable[[], list[str] | None] = _arch_flags
     capability: Callable[[int], tuple[int, int]] = _capability
@@ -85,6 +132,7 @@ class Env:
     statvfs: Callable[[str], Any] = os.statvfs
     memory: Callable[[int], Any] = _cuda_memory
     clock: Callable[[], float] = time.monotonic
+    time_call: Callable[[Callable[[], Any], str], float] = _time_call
     sample: Callable[[Mapping[str, Any]], None] = _no_sample
 
     @property

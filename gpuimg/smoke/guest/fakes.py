@@ -86,6 +86,9 @@ class FakeMemory:
             raise FakeOutOfMemory(f"tried to allocate {size_bytes} bytes")
         return self._track(self._torch.empty(1, dtype=self._torch.uint8), size_bytes)
 
+    def holds(self, length: int) -> bool:
+        return length <= 512
+
     def trainer(self) -> Any:
         return _FakeTrainer(self, self._fault)
 
@@ -111,10 +114,12 @@ class _FakeTrainer:
         self._leaked: dict[int, Any] = {}
         self._calls = 0
 
-    def step(self) -> None:
+    def step(self, length: int = 128) -> None:
         self._calls += 1
-        activations = [self._memory.take(size << 20) for size in (8, 16, 4)]
+        activations = [self._memory.take((size << 20) * length // 128) for size in (8, 16, 4)]
         del activations
+        if self._fault == "creep":
+            self._memory._reserved += 2 << 20
         if self._fault == "leak":
             self._leaked[self._calls] = self._memory.take(512)
         if self._fault == "growth" and self._calls > 25:

@@ -68,6 +68,19 @@ ALLOCATOR_OPTIONS = {
 }
 
 
+# The setting to try where an image has none: what gpuimg's images have. Expandable segments came with 2.1; before it,
+# collecting garbage early is all that helps.
+_TUNED_ALLOCATOR: tuple[tuple[Release, str], ...] = (
+    ((2, 0), "garbage_collection_threshold:0.8"),
+    ((2, 1), "expandable_segments:True"),
+)
+
+
+def tuned_allocator(torch: Release) -> str:
+    """The allocator setting that suits this torch."""
+    return max(row for row in _TUNED_ALLOCATOR if row[0] <= max(torch[:2], (2, 0)))[1]
+
+
 def why_compile_cannot_work(torch: Release, python: Release) -> str | None:
     """Why torch.compile can't work on this Python, or None."""
     limit = max((row for row in _COMPILE_BELOW_PYTHON if row[0] <= torch[:2]), default=None)

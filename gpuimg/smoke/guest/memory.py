@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import gc
 from collections.abc import Mapping
-from typing import Any
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any, Callable
 
+from . import workload
 from .outcome import Skip
 
 GIB = 1 << 30
@@ -32,6 +34,22 @@ class CudaMemory:
         self._torch.cuda.synchronize(self.device)
         return dict(self._torch.cuda.memory_stats(self.device))
 
+    def reset_peaks(self) -> None:
+        self._torch.cuda.reset_peak_memory_stats(self.device)
+
+    def timed(self, call: Callable[[], Any]) -> float:
+        """Seconds of one call on the device, by its own events."""
+        begin, end = (self._torch.cuda.Event(enable_timing=True) for _ in range(2))
+        begin.record()
+        call()
+        end.record()
+        end.synchronize()
+        return float(begin.elapsed_time(end)) / 1000
+
+    def recording(self) -> AbstractContextManager[None]:
+        """Nothing: the GPU's own allocator counts."""
+        return nullcontext()
+
     def allocated(self) -> int:
         return int(self.stats().get("allocated_bytes.all.current", 0))
 
@@ -45,6 +63,10 @@ class CudaMemory:
         """Let torch reserve no more than this on the GPU."""
         _, total = self.free_and_total()
         self._torch.cuda.set_per_process_memory_fraction(min(1.0, cap_bytes / total), self.device)
+
+    def holds(self, length: int) -> bool:
+        """Whether four sequences of this length surely fit: BERT-large takes 1.2 MiB a token, its cache as much."""
+        return 6 * GIB + 4 * length * (2 << 20) < 0.8 * (self.free_and_total()[0] + self.reserved())
 
     def collect(self) -> None:
         """Drop what Python no longer reaches."""
@@ -74,12 +96,17 @@ class CudaMemory:
 
     def trainer(self) -> Any:
         """A training run that fits: BERT-large, below 8 GiB of free memory BERT-base. Raises Skip below 3 GiB."""
-        from .workload import Trainer
+        return workload.Trainer(self.device, fitting_shape(workload.BERT, self.free_and_total()[0]))
 
-        free, _ = self.free_and_total()
-        if free < 3 * GIB:
-            raise Skip(f"{free / GIB:.1f} GiB are free on {self.device}, and the workload needs 3")
-        return Trainer(self.device, large=free >= 8 * GIB)
+
+def fitting_shape(name: str, free: int) -> workload.Shape:
+    """The size of a workload's network for so many bytes free. Raises Skip where not even the small one fits."""
+    if free < 3 * GIB:
+        raise Skip(f"{free / GIB:.1f} GiB are free on the GPU, and the workload needs 3")
+    large = free >= 8 * GIB
+    if name == workload.MIXTURE:
+        return workload.MOE if free >= 16 * GIB else workload.SMALL_MOE
+    return workload.LARGE if large else workload.BASE
 
 
 def expandable(segments: list[Mapping[str, Any]]) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import platform
 import time
 from collections import Counter
@@ -35,6 +36,7 @@ def run(config: Config, raw: Mapping[str, Any], *, root: Path) -> int:
         "start",
         torch=torch,
         python=platform.python_version(),
+        node=os.environ.get("GPUIMG_NODE"),
         gpus=[asdict(gpu) for gpu in machine.probe.gpus],
         planned=[check.name for check in checks],
     )
@@ -54,7 +56,7 @@ def run(config: Config, raw: Mapping[str, Any], *, root: Path) -> int:
 
 
 def _run(check: Check, config: Config, state: Path, root: Path) -> Outcome:
-    timeout = config.timeout(check.timeout)
+    timeout = config.timeout(check.timeout) * check.runs(config)
     command = [*guest_command(), "--child", check.name, "--state", str(state), "--timeout", str(timeout), "--result-fd"]
     return outcome_of(
         run_process(command, root=root, timeout=timeout, on_sample=lambda sample: _emit("sample", **sample))
@@ -73,7 +75,10 @@ def _probe(raw: Mapping[str, Any], root: Path) -> Probe:
 
 def _state(root: Path, raw: Mapping[str, Any], found: Probe) -> Path:
     path = root / "state.json"
-    path.write_text(json.dumps({"config": raw, "probe": found.as_dict()}), encoding="utf-8")
+    shared = root / "shared"
+    shared.mkdir(exist_ok=True)
+    state = {"config": raw, "probe": found.as_dict(), "shared": str(shared)}
+    path.write_text(json.dumps(state), encoding="utf-8")
     return path
 
 

@@ -81,7 +81,7 @@ def run_process(
             timed_out=timed_out,
             result=records.found.get("result"),
             exception=records.found.get("exception"),
-            output=_tail(output),
+            output=tail(output),
             oom_kills=cgroup.oom_kills() - before,
             memory_limit=cgroup.memory_limit(),
         )
@@ -170,7 +170,8 @@ def _environment(scratch: Path) -> dict[str, str]:
     }
 
 
-def _tail(output: Any) -> str:
+def tail(output: Any) -> str:
+    """The last of what an open file holds."""
     size: int | None = output.seek(0, os.SEEK_END)
     output.seek(max(0, (size or 0) - OUTPUT_BYTES))
     return str(output.read().decode(errors="replace")).strip()

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from gpuimg.cli.baseline import Baseline, read_baseline
-from gpuimg.cli.outcome import Results
+from gpuimg.cli.outcome import ReportFiles, Results
 from gpuimg.errors import HostError, RequestError
 from gpuimg.model import Check, Report, Status
 from gpuimg.report import as_json
@@ -70,7 +70,7 @@ def test_a_hostile_name_of_a_file_is_shown_safe() -> None:
 )
 def test_what_got_worse_is_exit_1_though_no_check_fails(earlier: Path, second: Status, code: int, words: str) -> None:
     says, stream = console(tty=False)
-    with Results(says, json_file=None, junit_file=None, baseline=read(earlier)) as results:
+    with Results(says, ReportFiles(), baseline=read(earlier)) as results:
         results.add(report(Status.PASS, second))
     assert results.exit_code == code
     assert words in stream.getvalue()
@@ -80,7 +80,7 @@ def test_checks_that_were_left_out_by_name_are_not_missed(earlier: Path) -> None
     for only, skip, code in ((("stack.number_0",), (), 0), ((), ("*_1",), 0), (("stack",), (), 1)):
         says, _ = console(tty=False)
         baseline = read_baseline(earlier, only=only, skip=skip)
-        with Results(says, json_file=None, junit_file=None, baseline=baseline) as results:
+        with Results(says, ReportFiles(), baseline=baseline) as results:
             results.add(report(Status.PASS))
         assert results.exit_code == code
 
@@ -89,7 +89,7 @@ def test_an_interrupted_run_is_compared_with_nothing(earlier: Path) -> None:
     says, stream = console(tty=False)
 
     def interrupted() -> None:
-        with Results(says, json_file=None, junit_file=None, baseline=read(earlier)) as results:
+        with Results(says, ReportFiles(), baseline=read(earlier)) as results:
             results.add(report(Status.FAIL))
             raise KeyboardInterrupt
 
@@ -100,7 +100,7 @@ def test_an_interrupted_run_is_compared_with_nothing(earlier: Path) -> None:
 
 def test_an_error_keeps_its_exit_code(earlier: Path) -> None:
     says, stream = console(tty=False)
-    with Results(says, json_file=None, junit_file=None, baseline=read(earlier)) as results:
+    with Results(says, ReportFiles(), baseline=read(earlier)) as results:
         with results.one_of(2):
             raise HostError("no GPU")
         results.add(report(Status.SKIP, Status.SKIP))

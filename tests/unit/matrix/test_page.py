@@ -17,7 +17,8 @@ from gpuimg.matrix.document import matrix_as_json
 from gpuimg.matrix.page import render_page
 from gpuimg.resolve import resolve
 from gpuimg.spec import parse_spec
-from tests.unit.matrix.pages import Page, hostile_matrix, large_matrix
+from tests.unit.html_page import Page, contrast
+from tests.unit.matrix.pages import hostile_matrix, large_matrix
 
 
 @pytest.fixture(scope="module")
@@ -192,23 +193,11 @@ class TestReadability:
         colours = dict(re.findall(r"--([a-z-]+): (#[0-9a-f]{6})", palettes[scheme == "dark"]))
         for text in ("ink", "muted", "accent"):
             for behind in ("page", "surface", "tint"):
-                assert _contrast(colours[text], colours[behind]) >= 4.5, (text, behind)
-        assert _contrast(colours["control"], colours["surface"]) >= 3
+                assert contrast(colours[text], colours[behind]) >= 4.5, (text, behind)
+        assert contrast(colours["control"], colours["surface"]) >= 3
 
     def test_motion_is_for_those_who_want_it(self, page: Page) -> None:
         style = page.all("style")[0][1]
         before, _, _ = style.partition("@media (prefers-reduced-motion: no-preference)")
         assert "animation" not in before
         assert "transition" not in style
-
-
-def _contrast(one: str, other: str) -> float:
-    """https://www.w3.org/TR/WCAG22/#dfn-contrast-ratio"""
-    lighter, darker = sorted((_luminance(one), _luminance(other)), reverse=True)
-    return (lighter + 0.05) / (darker + 0.05)
-
-
-def _luminance(colour: str) -> float:
-    parts = [int(colour[n : n + 2], 16) / 255 for n in (1, 3, 5)]
-    linear = [part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts]
-    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]

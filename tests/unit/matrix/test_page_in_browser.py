@@ -21,14 +21,16 @@ from gpuimg.matrix.page import render_page
 from gpuimg.matrix.query import Answer, Host, HostGpu, Verdict, Wishes, judge, select
 from gpuimg.paths import TEMPLATES
 from gpuimg.versions import ComputeCapability, DriverVersion, Platform
-from tests.unit.matrix.pages import Page, hostile_matrix
+from tests.unit.browser import dumped
+from tests.unit.html_page import Page
+from tests.unit.matrix.pages import hostile_matrix
 
 
 def test_the_policy_lets_the_page_run(matrix: Matrix, tmp_path: Path) -> None:
     """A wrong hash, or an error in a script, would leave the page without filters."""
     file = tmp_path / "matrix.html"
     file.write_text(render_page(matrix), encoding="utf-8")
-    after = _dumped(file)
+    after = dumped(file)
     assert '<html lang="en" class="js">' in after
     assert after.count('<button type="button" class="build ') == len(matrix.stacks) + len(matrix.compatible)
 
@@ -36,7 +38,7 @@ def test_the_policy_lets_the_page_run(matrix: Matrix, tmp_path: Path) -> None:
 def test_hostile_texts_run_nothing(matrix: Matrix, tmp_path: Path) -> None:
     file = tmp_path / "matrix.html"
     file.write_text(render_page(hostile_matrix(matrix)), encoding="utf-8")
-    after = _dumped(file)
+    after = dumped(file)
     assert '<html lang="en" class="js">' in after
     assert "<title>owned" not in after
 
@@ -246,23 +248,5 @@ def _in_page(script: str, page: str, folder: Path) -> str:
     file = folder / "page.html"
     page = page.replace("</body>\n</html>", "") or "<!DOCTYPE html><meta charset=utf-8><body>"
     file.write_text(f"{page}<script>{script}</script>", encoding="utf-8")
-    after = _dumped(file)
+    after = dumped(file)
     return " ".join(text for _, text in Page(after[after.index("<body") :].replace("</html>", "")).all("body"))
-
-
-def _dumped(file: Path) -> str:
-    """The elements of a page once its scripts have run, in a real browser."""
-    browser = shutil.which("chromium") or shutil.which("google-chrome")
-    if browser is None:
-        pytest.skip("there is no chromium here")
-    command = [
-        browser,
-        "--headless",
-        "--no-sandbox",
-        "--disable-gpu",
-        "--disable-background-networking",
-        f"--user-data-dir={file.parent / 'profile'}",
-        "--dump-dom",
-        file.as_uri(),
-    ]
-    return subprocess.run(command, check=True, capture_output=True, text=True, timeout=120).stdout

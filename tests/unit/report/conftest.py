@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
 from gpuimg.model import Check, Image, Measurement, Report, Status
+from tests.unit.report import made_up
 
+GOLDEN = Path(__file__).parents[2] / "golden" / "reports"
 NO_GPU = "no GPU was asked for"
 NOTICE = (
     "2.6.0 was never published for CUDA 12.1: this image has CUDA 12.4, which runs on the same drivers (525.60.13 and "
@@ -40,6 +44,19 @@ def stack(name: str, wanted: str, found: str) -> Check:
 
 def skip(name: str, reason: str = NO_GPU) -> Check:
     return replace(check(name, Status.SKIP), reason=reason, seconds=0.0)
+
+
+@pytest.fixture
+def golden(request: pytest.FixtureRequest) -> Callable[[str, str], None]:
+    """Holds a text against the golden file of that name; ``pytest --update-golden`` writes it anew."""
+
+    def check(text: str, name: str) -> None:
+        path = GOLDEN / name
+        if request.config.getoption("--update-golden", default=False):
+            path.write_text(text, encoding="utf-8")
+        assert text == path.read_text(encoding="utf-8")
+
+    return check
 
 
 @pytest.fixture
@@ -81,6 +98,18 @@ def healthy() -> Report:
 
 
 @pytest.fixture
+def measured(healthy: Report) -> Report:
+    """Everything measured, on a GPU that does not exist."""
+    return made_up.with_measurements(healthy)
+
+
+@pytest.fixture
+def without_gpu(healthy: Report) -> Report:
+    """All that needs a GPU was planned, and skipped."""
+    return made_up.without_gpu(healthy, reason=NO_GPU)
+
+
+@pytest.fixture
 def failing(healthy: Report) -> Report:
     """Two GPUs, a wrong cuDNN, a flipped bit and a shared memory that is too small."""
     wrong = replace(
@@ -116,6 +145,13 @@ def failing(healthy: Report) -> Report:
 
 
 @pytest.fixture
+def strange(measured: Report) -> Report:
+    """Markup of every kind for names, and no sense for numbers."""
+    text = "`|@owner <img src=x onerror=alert(1)> </svg><script>1</script> ``` \\n# [a](//b) \u202e {{ 7*7 }} \\"
+    return replace(measured, checks=made_up.strange_data(text))
+
+
+@pytest.fixture
 def hostile() -> Report:
     """What an image can put into every text that it has a say in."""
     attack = "\x1b[2J\x1b]0;owned\x07[bold red]PASS[/] \u202egnp.exe\x9b31m :smile: \r\n✓ PASS\x00 <b>&amp;]]>"
@@ -133,6 +169,7 @@ def hostile() -> Report:
         gpus=({"index": attack, "name": attack, "cc": attack, "memory_bytes": "much"},),
         seconds=float("nan"),
         notices=(attack,),
+        node=attack,
         checks=(
             replace(check("stack." + attack, Status.PASS, found=attack), expected=attack),
             Check(

@@ -94,6 +94,7 @@ def test_a_new_check_is_new_whatever_came_of_it() -> None:
         ("distributed.nccl", "bus_all_reduce", "GB/s", (300.0, 290.0), (300.0, 200.0), (200.0, 300.0)),
         ("numerics.matmul_bf16_rounding", "max_z", "u", (3.0, 5.9), (3.0, 6.1), (6.1, 3.0)),
         ("numerics.matmul_bf16_rounding", "max_z_reduced", "u", (0.01, 1.9), (0.01, 2.1), (3.0, 0.0)),
+        ("numerics.conv", "error_fp16_weight", "u", (2.0, 3.9), (2.0, 4.1), (4.1, 2.0)),
         ("allocator.saving_bert", "peak_saving", "%", (20.0, 15.5), (20.0, 14.5), (-4.0, 2.0)),
         ("allocator.saving_long", "cap_saving", "%", (5.0, 9.5), (-1.0, -7.0), (5.0, 11.0)),
     ],
@@ -231,6 +232,12 @@ def test_else_the_same_stack_flavor_and_python() -> None:
 def test_else_the_only_one_on_either_side() -> None:
     assert paired([report(name="a:1")], [report(name="b:1")]) == ["a:1"]
     assert paired([report(name="a:1"), report(name="c:1")], [report(name="b:1")]) == [None]
+
+
+def test_a_node_is_held_against_itself_where_there_are_several() -> None:
+    before = [replace(labelled("gpuimg:a", "2.6.0-cu124"), node=node) for node in ("n1", "n2")]
+    now = [replace(labelled("gpuimg:b", "2.6.0-cu124"), node=node) for node in ("n2", "n3")]
+    assert paired(before, now) == ["gpuimg:a on n2", None]
 
 
 def test_the_host_is_its_own_pair() -> None:

@@ -3,44 +3,37 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 
 from gpuimg.model import Check, Report, Status
-from gpuimg.report.terminal import render_report, render_summary
+from gpuimg.report.terminal import render_failures, render_report, render_summary
 from gpuimg.text import cell_width
 
-GOLDEN = Path(__file__).parents[2] / "golden" / "reports"
 STYLE = re.compile(r"\x1b\[[0-9;]*m")
 
 
 @pytest.fixture
-def reports(healthy: Report, failing: Report, hostile: Report) -> Mapping[str, Report]:
-    return {"healthy": healthy, "failing": failing, "hostile": hostile}
+def reports(healthy: Report, failing: Report, hostile: Report, strange: Report) -> Mapping[str, Report]:
+    return {"healthy": healthy, "failing": failing, "hostile": hostile, "strange": strange}
 
 
-@pytest.mark.parametrize("name", ["healthy", "failing", "hostile"])
-def test_report_is_the_golden_page(name: str, reports: Mapping[str, Report], request: pytest.FixtureRequest) -> None:
-    page = render_report(reports[name], width=80, colour=False, unicode=True)
-    path = GOLDEN / f"{name}.txt"
-    if request.config.getoption("--update-golden", default=False):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(page, encoding="utf-8")
-    assert page == path.read_text(encoding="utf-8")
+@pytest.mark.parametrize("name", ["healthy", "failing", "hostile", "measured"])
+def test_report_is_the_golden_page(
+    name: str, request: pytest.FixtureRequest, golden: Callable[[str, str], None]
+) -> None:
+    report: Report = request.getfixturevalue(name)
+    golden(render_report(report, width=80, colour=False, unicode=True), f"{name}.txt")
 
 
-def test_summary_is_the_golden_page(reports: Mapping[str, Report], request: pytest.FixtureRequest) -> None:
+def test_summary_is_the_golden_page(reports: Mapping[str, Report], golden: Callable[[str, str], None]) -> None:
     page = render_summary([reports["healthy"], reports["failing"]], width=80, colour=False, unicode=True)
-    path = GOLDEN / "summary.txt"
-    if request.config.getoption("--update-golden", default=False):
-        path.write_text(page, encoding="utf-8")
-    assert page == path.read_text(encoding="utf-8")
+    golden(page, "summary.txt")
 
 
-@pytest.mark.parametrize("name", ["healthy", "failing", "hostile"])
+@pytest.mark.parametrize("name", ["healthy", "failing", "hostile", "strange"])
 @pytest.mark.parametrize("width", [1, 40, 60, 80, 132])
 @pytest.mark.parametrize("colour", [False, True])
 @pytest.mark.parametrize("unicode", [False, True])
@@ -50,6 +43,7 @@ def test_page_fits_and_holds_nothing_that_steers(
     subjects = list(reports.values())
     page = render_report(reports[name], width=width, colour=colour, unicode=unicode)
     page += render_summary(subjects, width=width, colour=colour, unicode=unicode)
+    page += render_failures(subjects, width=width, colour=colour, unicode=unicode)
     plain = STYLE.sub("", page) if colour else page
     assert max(map(cell_width, plain.splitlines())) <= max(width, 40)
     assert not any((ord(char) < 32 and char != "\n") or 127 <= ord(char) < 160 or char == "\u202e" for char in plain)
@@ -86,6 +80,13 @@ def test_markup_of_rich_is_text(hostile: Report) -> None:
     page = render_report(hostile, width=400, colour=True, unicode=True)
     assert "[bold red]PASS[/]" in page
     assert ":smile:" in page
+
+
+def test_a_saving_shows_both_numbers_with_the_claim_beside(measured: Report) -> None:
+    page = " ".join(render_report(measured, width=80, colour=False, unicode=True).split())
+    assert (
+        "peak reserved saves 29.2 % (5.26 to 32.1 %); smallest memory that fits saves 8.43 %; the claim is 12" in page
+    )
 
 
 def test_failure_without_any_explanation_still_shows(healthy: Report) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from gpuimg.smoke.guest.checks.gpu import driver_version, usable
-from gpuimg.smoke.guest.config import Expect
+from gpuimg.smoke.guest.config import Config, Expect
 from gpuimg.smoke.guest.driver import Gpu, probe
 from gpuimg.smoke.guest.env import Env
 
@@ -83,14 +83,14 @@ def test_every_gpu_is_listed() -> None:
     ],
 )
 def test_each_failure_of_the_driver_has_its_remedy(code: int, remedy: str) -> None:
-    outcome = usable(Env(load_library=FakeCuda(code), gpus_requested=True), Expect())
+    outcome = usable(Env(load_library=FakeCuda(code), config=Config(gpus_requested=True)), Expect())
     assert outcome.status == "FAIL"
     assert outcome.reason == f"a GPU was asked for, and cuInit returned {code} (CUDA_ERROR_SOMETHING)"
     assert remedy in str(outcome.remedy)
 
 
 def test_driver_without_devices_is_as_one_that_says_so() -> None:
-    outcome = usable(Env(load_library=FakeCuda(), gpus_requested=True), Expect())
+    outcome = usable(Env(load_library=FakeCuda(), config=Config(gpus_requested=True)), Expect())
     assert (outcome.status, "--gpus all" in str(outcome.remedy)) == ("FAIL", True)
 
 
@@ -98,7 +98,7 @@ def test_missing_driver_library_names_the_toolkit() -> None:
     def load(name: str) -> Any:
         raise OSError(f"{name}: cannot open shared object file: No such file or directory")
 
-    outcome = usable(Env(load_library=load, gpus_requested=True), Expect())
+    outcome = usable(Env(load_library=load, config=Config(gpus_requested=True)), Expect())
     assert outcome.status == "FAIL"
     assert "NVIDIA Container Toolkit" in str(outcome.remedy)
 

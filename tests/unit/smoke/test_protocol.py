@@ -83,7 +83,7 @@ def test_guest_without_an_end_line_died_and_says_how() -> None:
 
 
 def test_guest_that_was_stopped_has_no_exit_code() -> None:
-    assert report(start(), exit_code=None).failed[0].reason == "guest died (no exit code: it was stopped)"
+    assert report(start(), exit_code=None).failed[0].reason == "guest died (exit code unknown)"
 
 
 def test_guest_that_says_nothing_died_and_its_stderr_is_kept() -> None:

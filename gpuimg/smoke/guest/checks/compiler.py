@@ -14,7 +14,7 @@ from typing import Any, Callable
 from ..config import Expect
 from ..env import Env
 from ..known import why_compile_cannot_work
-from ..outcome import Outcome, Skip, failed, skipped, verdict
+from ..outcome import Outcome, Skip, failed, on_gpu, skipped, verdict
 
 _BOUND_U = 32
 _REMEDY = "install gcc, g++, libc6-dev and the Python headers (python3-dev)"
@@ -24,6 +24,24 @@ static PyObject *answer(PyObject *self, PyObject *none) { return PyLong_FromLong
 static PyMethodDef methods[] = {{"answer", answer, METH_NOARGS, ""}, {NULL, NULL, 0, NULL}};
 static struct PyModuleDef module = {PyModuleDef_HEAD_INIT, "gpuimg_probe", "", -1, methods};
 PyMODINIT_FUNC PyInit_gpuimg_probe(void) { return PyModule_Create(&module); }
+"""
+_KERNEL = """\
+import torch
+import triton
+import triton.language as tl
+
+
+@triton.jit
+def kernel(x, y, out, n, BLOCK: tl.constexpr):
+    places = tl.program_id(0) * BLOCK + tl.arange(0, BLOCK)
+    inside = places < n
+    tl.store(out + places, tl.load(x + places, mask=inside) + tl.load(y + places, mask=inside), mask=inside)
+
+
+def add(x, y):
+    out = torch.empty_like(x)
+    kernel[((x.numel() + 255) // 256,)](x, y, out, x.numel(), BLOCK=256)
+    return out
 """
 
 
@@ -51,7 +69,7 @@ def toolchain(env: Env, expect: Expect) -> Outcome:
         (cache / "probe").write_bytes(b"")
     except OSError as error:
         problems.append(f"triton's cache can't be written: {error}")
-    return verdict(problems, measured={"compiler": compiler, "include": include}, expected="it works", remedy=_REMEDY)
+    return verdict(problems, measured={"compiler": compiler, "include": include}, expected="it works")
 
 
 def inductor_cpu(env: Env, expect: Expect) -> Outcome:
@@ -59,6 +77,26 @@ def inductor_cpu(env: Env, expect: Expect) -> Outcome:
 
     Bounds: within 32 u of eager; at least one generated kernel and no graph break, or eager was compared with itself.
     """
+    return _compiled(env, expect, "cpu")
+
+
+def triton(env: Env, expect: Expect) -> Outcome:
+    """The same on the GPU, where torch.compile generates Triton code, and a Triton kernel written by hand.
+
+    Bounds: as inductor_cpu, and the kernel's integers are exact.
+    """
+    device, index = env.devices()[0]
+    outcome = _compiled(env, expect, device)
+    if outcome.status != "PASS":
+        return on_gpu(outcome, index)
+    wrong, count = _run_kernel(device)
+    measured = {**outcome.measured, "kernel_wrong_elements": (wrong, "count")}
+    problems = [f"{wrong} of {count} integers of a Triton kernel are wrong"] if wrong else []
+    expected = f"{outcome.expected}, 0 wrong integers"
+    return on_gpu(verdict(problems, measured=measured, expected=expected, remedy=_REMEDY), index)
+
+
+def _compiled(env: Env, expect: Expect, device: str) -> Outcome:
     _needs_compiler(expect)
     reason = why_compile_cannot_work(env.torch_release, sys.version_info[:2])
     if reason is not None:
@@ -69,7 +107,7 @@ def inductor_cpu(env: Env, expect: Expect) -> Outcome:
 
     torch.manual_seed(0)
     errors: dict[str, float] = {}
-    for label, function, inputs in _functions(torch):
+    for label, function, inputs in _functions(torch, device):
         compiled = torch.compile(function, fullgraph=True)
         eager, generated = _with_gradients(torch, function, inputs), _with_gradients(torch, compiled, inputs)
         errors[label] = max(float((a - b).abs().max() / a.abs().max()) for a, b in zip(eager, generated)) * 2.0**24
@@ -86,6 +124,27 @@ def inductor_cpu(env: Env, expect: Expect) -> Outcome:
         expected=f"within {_BOUND_U} u of eager, ≥ 1 generated kernel, 0 graph breaks",
         remedy=_REMEDY,
     )
+
+
+def _run_kernel(device: str) -> tuple[int, int]:
+    """Add integers with a kernel written by hand: how many are wrong, and of how many.
+
+    Triton reads the kernel's source from a file of its own, which a module inside a zipapp doesn't have.
+    """
+    import torch
+
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "gpuimg_triton_probe.py"
+        path.write_text(_KERNEL, encoding="utf-8")
+        spec = importlib.util.spec_from_file_location(path.stem, path)
+        assert spec is not None
+        assert spec.loader is not None
+        module = importlib.util.module_from_spec(spec)
+        sys.modules[path.stem] = module
+        spec.loader.exec_module(module)
+        left = torch.arange(100_003, device=device, dtype=torch.int64)
+        found = module.add(left, left * 3)
+        return int((found != left * 4).sum()), left.numel()
 
 
 def _needs_compiler(expect: Expect) -> None:
@@ -135,11 +194,11 @@ def _first_error(text: str) -> str:
     return next((line for line in lines if "error" in line.lower()), lines[-1] if lines else "no message")
 
 
-def _functions(torch: Any) -> tuple[tuple[str, Callable[..., Any], tuple[Any, ...]], ...]:
-    norm, linear = torch.nn.LayerNorm(64), torch.nn.Linear(64, 64)
+def _functions(torch: Any, device: str) -> tuple[tuple[str, Callable[..., Any], tuple[Any, ...]], ...]:
+    norm, linear = torch.nn.LayerNorm(64).to(device), torch.nn.Linear(64, 64).to(device)
     return (
-        ("sin_cos", lambda x: torch.sin(x) + torch.cos(x), (torch.randn(128, 64),)),
-        ("norm_linear", lambda x: linear(norm(x)), (torch.randn(32, 64),)),
+        ("sin_cos", lambda x: torch.sin(x) + torch.cos(x), (torch.randn(128, 64, device=device),)),
+        ("norm_linear", lambda x: linear(norm(x)), (torch.randn(32, 64, device=device),)),
     )
 
 
@@ -147,6 +206,6 @@ def _with_gradients(torch: Any, function: Callable[..., Any], inputs: tuple[Any,
     """The value and the gradients of the inputs; the cosine weights make every gradient another."""
     leaves = [item.detach().clone().requires_grad_() for item in inputs]
     value = function(*leaves)
-    weights = torch.cos(torch.arange(value.numel(), dtype=value.dtype)).reshape(value.shape)
+    weights = torch.cos(torch.arange(value.numel(), dtype=value.dtype, device=value.device)).reshape(value.shape)
     (value * weights).sum().backward()
     return [value.detach(), *(leaf.grad for leaf in leaves)]

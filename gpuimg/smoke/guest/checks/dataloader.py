@@ -9,7 +9,7 @@ from ..outcome import Outcome, failed, verdict
 _FREE_BYTES = 1 << 30
 _WORKERS, _PREFETCH = 8, 2
 _BATCH_BYTES = 64 * 3 * 224 * 224 * 4  # 64 images in fp32
-_REMEDY = (
+REMEDY = (
     "start the container with `--shm-size 8g` or `--ipc=host`; "
     "on Kubernetes mount an emptyDir of medium Memory at /dev/shm"
 )
@@ -25,7 +25,7 @@ def shm(env: Env, expect: Expect) -> Outcome:
     try:
         found = env.statvfs(env.shm_path)
     except OSError as error:
-        return failed(f"{env.shm_path}: {error.strerror}", expected="≥ 1 GiB free", remedy=_REMEDY)
+        return failed(f"{env.shm_path}: {error.strerror}", expected="≥ 1 GiB free", remedy=REMEDY)
     free, total = found.f_bavail * found.f_frsize, found.f_blocks * found.f_frsize
     problems = []
     if free < _FREE_BYTES:
@@ -34,5 +34,5 @@ def shm(env: Env, expect: Expect) -> Outcome:
         problems,
         measured={"free": (free, "bytes"), "total": (total, "bytes"), "needed": (needed, "bytes")},
         expected="≥ 1 GiB free",
-        remedy=_REMEDY,
+        remedy=REMEDY,
     )

@@ -31,7 +31,7 @@ def usable(env: Env, expect: Expect) -> Outcome:
     import torch
 
     if torch.version.cuda is None:
-        if env.gpus_requested:
+        if env.config.gpus_requested:
             return failed("a GPU was asked for, and this torch is built without CUDA", measured=measured)
         return skipped("this torch is built without CUDA", measured=measured)
     measured["gpus"] = (len(found.gpus), "count")

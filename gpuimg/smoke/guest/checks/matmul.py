@@ -18,11 +18,12 @@ from typing import Any
 
 from ..config import Expect
 from ..env import Env
+from ..numerics import describe, set_tf32
 from ..outcome import Outcome, Skip, on_gpu, skipped, verdict
 
 _K = 4096
+_PARTS = 64
 _SIZE = {"cpu": 512, "cuda": 1024}  # rows and columns of the result: some CPUs have no fast fp16
-_TILE = 128
 
 
 @dataclass(frozen=True)
@@ -35,39 +36,52 @@ class Type:
     nonzeros: int
     left_max: int
     right_max: int
-    """nonzeros · left_max · right_max ≤ 2⁸ (bf16), 2¹¹ (fp16), 2²⁴ (fp32); TF32's inputs have 11 bits."""
+    """nonzeros · left_max · right_max ≤ 2⁸ (bf16, and fp8 whose result is bf16), 2¹¹ (fp16), 2²⁴ (fp32), 2⁵³ (fp64);
+    TF32's inputs have 11 bits."""
     capability: tuple[int, int] = (0, 0)
 
 
-_FP32 = Type("fp32", "float32", 2.0**-24, _K, 16, 16)
-_TF32 = Type("tf32", "float32", 2.0**-11, _K, 16, 16, capability=(8, 0))
-_FP16 = Type("fp16", "float16", 2.0**-11, 256, 2, 4)
-_BF16 = Type("bf16", "bfloat16", 2.0**-8, 256, 1, 1, capability=(8, 0))
+FP64 = Type("fp64", "float64", 2.0**-53, _K, 1 << 20, 1 << 20)
+FP32 = Type("fp32", "float32", 2.0**-24, _K, 16, 16)
+TF32 = Type("tf32", "float32", 2.0**-11, _K, 16, 16, capability=(8, 0))
+FP16 = Type("fp16", "float16", 2.0**-11, 256, 2, 4)
+BF16 = Type("bf16", "bfloat16", 2.0**-8, 256, 1, 1, capability=(8, 0))
+FP8 = Type("fp8", "float8_e4m3fn", 2.0**-8, 256, 1, 1, capability=(8, 9))
+
+
+def fp64_exact(env: Env, expect: Expect) -> Outcome:
+    """Integers up to 2⁵² in fp64, against products of 64-bit integers. Bound: 0 wrong elements."""
+    return _exact(env, expect, FP64)
+
+
+def fp64_rounding(env: Env, expect: Expect) -> Outcome:
+    """Max z. Bound: 5 √K u = 320 u; fp32 in its place is some 10⁷ times over it."""
+    return _rounding(env, expect, FP64, [(None, 5 * math.sqrt(_K))])
 
 
 def fp32_exact(env: Env, expect: Expect) -> Outcome:
     """Integers up to 2²⁴ in fp32. Bound: 0 wrong elements."""
-    return _exact(env, expect, _FP32)
+    return _exact(env, expect, FP32)
 
 
 def fp32_rounding(env: Env, expect: Expect) -> Outcome:
     """Max z with TF32 off. Bound: 5 √K u = 320 u; TF32 left on is 70 times over it."""
-    return _rounding(env, expect, _FP32, [(None, 5 * math.sqrt(_K))])
+    return _rounding(env, expect, FP32, [(None, 5 * math.sqrt(_K))])
 
 
 def tf32_exact(env: Env, expect: Expect) -> Outcome:
     """Integers of 11 bits in TF32, from compute capability 8.0 on. Bound: 0 wrong elements."""
-    return _exact(env, expect, _TF32)
+    return _exact(env, expect, TF32)
 
 
 def tf32_rounding(env: Env, expect: Expect) -> Outcome:
     """Max z with TF32 on. Bounds: ≤ 8 u, which bf16 in its place exceeds; below 0.25 u TF32 did not engage: SKIP."""
-    return _rounding(env, expect, _TF32, [(None, 8)], least=0.25)
+    return _rounding(env, expect, TF32, [(None, 8)], least=0.25)
 
 
 def fp16_exact(env: Env, expect: Expect) -> Outcome:
     """Integers up to 2¹¹ in fp16, split-K in half precision included. Bound: 0 wrong elements."""
-    return _exact(env, expect, _FP16)
+    return _exact(env, expect, FP16)
 
 
 def fp16_rounding(env: Env, expect: Expect) -> Outcome:
@@ -75,36 +89,49 @@ def fp16_rounding(env: Env, expect: Expect) -> Outcome:
 
     Accumulation in half precision is near 46 u.
     """
-    return _rounding(env, expect, _FP16, [(False, 8), (True, 16)])
+    return _rounding(env, expect, FP16, [(False, 8), (True, 16)])
 
 
 def bf16_exact(env: Env, expect: Expect) -> Outcome:
     """Integers up to 2⁸ in bf16, on GPUs from compute capability 8.0 on. Bound: 0 wrong elements."""
-    return _exact(env, expect, _BF16)
+    return _exact(env, expect, BF16)
 
 
 def bf16_rounding(env: Env, expect: Expect) -> Outcome:
     """As fp16_rounding."""
-    return _rounding(env, expect, _BF16, [(False, 8), (True, 16)])
+    return _rounding(env, expect, BF16, [(False, 8), (True, 16)])
+
+
+def fp8_exact(env: Env, expect: Expect) -> Outcome:
+    """Integers in e4m3 with a result in bf16, from compute capability 8.9 on. Bound: 0 wrong elements.
+
+    It holds with Hopper's 14-bit accumulator, too: no partial sum exceeds 2⁸.
+    """
+    return _exact(env, expect, FP8)
+
+
+def fp8_rounding(env: Env, expect: Expect) -> Outcome:
+    """Max z of e4m3 with a result in bf16. Bound: 16 u of bf16; a wrong scale or e5m2 decoding exceeds it."""
+    return _rounding(env, expect, FP8, [(None, 16)])
 
 
 def _exact(env: Env, expect: Expect, kind: Type) -> Outcome:
     del expect
     import torch
 
-    devices = _devices(env, kind)
+    devices = able_devices(env, kind)
     generator = torch.Generator().manual_seed(0)
     size = _SIZE[devices[0][0].partition(":")[0]]
-    left = _integers(torch, generator, (size, _K), kind.left_max, kind.nonzeros)
-    right = _integers(torch, generator, (_K, size), kind.right_max, _K)
-    reference = left.double() @ right.double()  # exact too: far below 2⁵³
-    _set_tf32(torch, kind is _TF32)
+    left = integers(torch, generator, (size, _K), kind.left_max, kind.nonzeros)
+    right = integers(torch, generator, (_K, size), kind.right_max, _K)
+    reference = _int64_product(left, right) if kind is FP64 else left @ right  # float64, and far below 2⁵³
+    set_tf32(torch, kind is TF32)
     expected = "0 wrong elements"
     for device, index in devices:
         found = _product(env, kind, left, right, device)
         wrong = found != reference  # a NaN differs from everything
         count = int(wrong.sum())
-        problems = [_describe(wrong, found, reference)] if count else []
+        problems = [describe(wrong, found, reference)] if count else []
         measured: dict[str, Any] = {
             "wrong_elements": (count, "count"),
             "elements": (wrong.numel(), "count"),
@@ -123,18 +150,19 @@ def _rounding(
     del expect
     import torch
 
-    devices = _devices(env, kind)
+    devices = able_devices(env, kind)
     if devices[0][0] == "cpu":
         modes = modes[:1]  # the flag is the GPU's
     dtype = getattr(torch, kind.dtype)
     size = _SIZE[devices[0][0].partition(":")[0]]
     generator = torch.Generator().manual_seed(0)
     # The reference is of the operands as they are stored.
-    left = torch.randn((size, _K), generator=generator).to(dtype).float()
-    right = torch.randn((_K, size), generator=generator).to(dtype).float()
-    reference = left.double() @ right.double()
-    scale = left.double().norm(dim=1)[:, None] * right.double().norm(dim=0)[None] / math.sqrt(_K)
-    _set_tf32(torch, kind is _TF32)
+    left = torch.randn((size, _K), generator=generator, dtype=torch.float64).to(dtype).double()
+    right = torch.randn((_K, size), generator=generator, dtype=torch.float64).to(dtype).double()
+    # In parts: a product under test that is in float64, too, needs a reference that rounds less than it may.
+    reference = sum(left[:, part] @ right[part] for part in torch.arange(_K).chunk(_PARTS))
+    scale = left.norm(dim=1)[:, None] * right.norm(dim=0)[None] / math.sqrt(_K)
+    set_tf32(torch, kind is TF32)
     measured: dict[str, Any] = {}
     problems: list[str] = []
     expected = " and ".join(f"max z ≤ {bound:g} u{_mode(reduced)}" for reduced, bound in modes)
@@ -152,11 +180,13 @@ def _rounding(
         measured["device"] = device
         if problems:
             break
-    outcome = verdict(problems, measured=measured, expected=expected, remedy=_remedy(device))
+    data = {"unit": kind.unit, "bounds_u": {"max_z_reduced" if reduced else "max_z": bound for reduced, bound in modes}}
+    outcome = verdict(problems, measured=measured, expected=expected, remedy=_remedy(device), data=data)
     return on_gpu(outcome, index if problems or len(devices) == 1 else None)
 
 
-def _devices(env: Env, kind: Type) -> list[tuple[str, int | None]]:
+def able_devices(env: Env, kind: Type) -> list[tuple[str, int | None]]:
+    """The devices that compute in this type. Raises Skip where none does."""
     found = env.devices()
     able = [(device, index) for device, index in found if index is None or env.capability(index) >= kind.capability]
     if not able:
@@ -169,53 +199,28 @@ def _product(env: Env, kind: Type, left: Any, right: Any, device: str) -> Any:
     import torch
 
     dtype = getattr(torch, kind.dtype)
+    multiply = env.scaled_matmul if kind is FP8 else env.matmul
     try:
-        return env.matmul(left.to(device, dtype), right.to(device, dtype)).cpu().double()
+        return multiply(left.to(device, dtype), right.to(device, dtype)).cpu().double()
     except RuntimeError as error:
         if device == "cpu" and "not implemented for" in str(error):
             raise Skip(f"this torch multiplies no {kind.name} on the CPU: {error}") from error
         raise
 
 
-def _integers(torch: Any, generator: Any, shape: tuple[int, int], largest: int, nonzeros: int) -> Any:
+def integers(torch: Any, generator: Any, shape: tuple[int, int], largest: int, nonzeros: int) -> Any:
     """Integers ±1…±largest; in each row as many as `nonzeros`, at random places, and zeros elsewhere."""
-    values = torch.randint(1, largest + 1, shape, generator=generator).float()
-    values *= torch.randint(0, 2, shape, generator=generator).float() * 2 - 1
+    values = torch.randint(1, largest + 1, shape, generator=generator).double()
+    values *= torch.randint(0, 2, shape, generator=generator).double() * 2 - 1
     if nonzeros >= shape[1]:
         return values
     places = torch.rand(shape, generator=generator).argsort(dim=1)[:, :nonzeros]
-    return values * torch.zeros(shape).scatter_(1, places, 1.0)
+    return values * torch.zeros(shape, dtype=torch.float64).scatter_(1, places, 1.0)
 
 
-def _set_tf32(torch: Any, allowed: bool) -> None:
-    """By the newer interface where there is one: a process must never use both."""
-    # Asked of torch._C, because `hasattr` on this module of older releases ends in an AssertionError.
-    if hasattr(torch._C, "_set_fp32_precision_setter"):
-        torch.backends.cuda.matmul.fp32_precision = "tf32" if allowed else "ieee"
-    else:
-        torch.backends.cuda.matmul.allow_tf32 = allowed
-
-
-def _describe(wrong: Any, found: Any, reference: Any) -> str:
-    places = wrong.nonzero()
-    row, column = (int(item) for item in places[0])
-    rows, columns = places[:, 0], places[:, 1]
-    height, width = int(rows.max() - rows.min()) + 1, int(columns.max() - columns.min()) + 1
-    if len(places) == 1:
-        pattern = "one element"
-    elif height == 1:
-        pattern = "one row"
-    elif width == 1:
-        pattern = "one column"
-    elif height <= _TILE and width <= _TILE:
-        pattern = "one tile"
-    else:
-        pattern = "scattered"
-    value, right = found[row, column].item(), reference[row, column].item()
-    return (
-        f"{len(places)} of {wrong.numel()} elements differ ({pattern}), "
-        f"the first at [{row},{column}]: {value:.9g} instead of {right:.9g}"
-    )
+def _int64_product(left: Any, right: Any) -> Any:
+    """The product of two float64 matrices of integers, computed in integers, as float64."""
+    return (left.long() @ right.long()).double()
 
 
 def _mode(reduced: bool | None) -> str:

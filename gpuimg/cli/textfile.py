@@ -1,0 +1,73 @@
+"""One file of text that a command writes: whole or not at all."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from gpuimg.errors import RequestError
+from gpuimg.text import printable, shorten
+
+if TYPE_CHECKING:
+    from gpuimg.cli.console import Console
+
+Output = Annotated[
+    Path | None,
+    typer.Option("--output", "-o", metavar="FILE", help="File to write.  [default: stdout]", show_default=False),
+]
+
+
+class TextFile:
+    """Where a command's text goes: the file that was named, or stdout.
+
+    Raises RequestError at once for a file that could not be written once the text is there. `what` is what messages
+    call the text.
+    """
+
+    def __init__(self, console: Console, output: Path | None, *, what: str) -> None:
+        self._console = console
+        self._what = what
+        self._file = None if output is None or str(output) == "-" else output
+        if self._file is not None:
+            self._check(self._file)
+
+    def write(self, text: str) -> None:
+        """Give `text`: an earlier file stays until the new one is complete."""
+        if self._file is None:
+            self._console.data(text)
+            return
+        self._replace(self._file, text)
+        self._console.info(f"wrote {self._file}")
+
+    def _check(self, file: Path) -> None:
+        try:
+            if file.exists() and not file.is_file():
+                raise self._unwritable(file, "that is no file")
+            if not file.resolve().parent.is_dir():
+                raise self._unwritable(file, "there is no such folder")
+        except (OSError, RuntimeError) as error:  # a loop of links, a name too long
+            raise self._unwritable(file, getattr(error, "strerror", None) or "its path leads nowhere") from error
+
+    def _replace(self, file: Path, text: str) -> None:
+        place = file.resolve()
+        beside: Path | None = None
+        try:
+            with tempfile.NamedTemporaryFile(
+                "w", dir=place.parent, prefix=".gpuimg-", delete=False, encoding="utf-8", newline="\n"
+            ) as stream:
+                beside = Path(stream.name)
+                stream.write(text)
+            beside.chmod(0o644)  # it is there to be shown to others
+            beside.replace(place)
+        except OSError as error:
+            raise self._unwritable(file, error.strerror or str(error)) from error
+        finally:
+            if beside is not None:
+                beside.unlink(missing_ok=True)
+
+    def _unwritable(self, file: Path, problem: str) -> RequestError:
+        shown = shorten(printable(str(file)), 80)
+        return RequestError(f"{self._what} can't be written to {shown}: {problem}", hints=["name a file with -o FILE"])

@@ -1,0 +1,1 @@
+"""What gpuimg writes for other programs to run: one module a format."""

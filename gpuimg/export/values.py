@@ -1,0 +1,152 @@
+"""Values that users give for Kubernetes, checked by the API server's own rules before a manifest is written.
+
+The rules: https://kubernetes.io/docs/concepts/overview/working-with-objects/names/ and .../labels/
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Final
+
+from gpuimg.errors import RequestError
+from gpuimg.text import printable, shorten
+
+_LABEL: Final = r"[a-z0-9](?:[-a-z0-9]*[a-z0-9])?"
+_SUBDOMAIN: Final = rf"{_LABEL}(?:\.{_LABEL})*"
+_WORD: Final = r"[A-Za-z0-9](?:[-A-Za-z0-9_.]*[A-Za-z0-9])?"
+_KEY: Final = re.compile(rf"(?:(?P<domain>{_SUBDOMAIN})/)?(?P<name>{_WORD})", re.ASCII)
+_EFFECTS: Final = ("NoSchedule", "PreferNoSchedule", "NoExecute")
+_OURS: Final = ("JOB_COMPLETION_INDEX", "GPUIMG_NODE")
+"""Variables of the pod that say which it is."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Toleration:
+    """A taint that pods put up with. None: any value, any effect."""
+
+    key: str
+    value: str | None = None
+    effect: str | None = None
+
+
+def job_name(text: str, *, pods: int) -> str:
+    """`text` if it can name a Job of `pods` pods and their Service. Raises RequestError.
+
+    Its pods are called ``NAME-INDEX``, which must be a DNS label too; a Service's name begins with a letter.
+    """
+    longest = 63 - len(f"-{pods - 1}")
+    if not re.fullmatch(_LABEL, text, re.ASCII) or text[0].isdigit() or len(text) > longest:
+        raise RequestError(
+            f"`{_shown(text)}` can't name a Job of {pods} pods",
+            hints=[f"use at most {longest} of a-z, 0-9 and -, beginning with a letter: --name gpuimg-smoke"],
+        )
+    return text
+
+
+def namespace(text: str) -> str:
+    """`text` if it can name a namespace (a DNS label). Raises RequestError."""
+    if not re.fullmatch(_LABEL, text, re.ASCII) or len(text) > 63:
+        raise RequestError(
+            f"`{_shown(text)}` can't name a namespace", hints=["use at most 63 of a-z, 0-9 and -: --namespace training"]
+        )
+    return text
+
+
+def object_name(text: str, *, option: str) -> str:
+    """`text` if it can name a Secret or a RuntimeClass (a DNS subdomain); `option` gave it. Raises RequestError."""
+    if not re.fullmatch(_SUBDOMAIN, text, re.ASCII) or len(text) > 253:
+        raise RequestError(
+            f"`{_shown(text)}` can't be a name in Kubernetes", hints=[f"use a-z, 0-9, - and dots: {option} my-name"]
+        )
+    return text
+
+
+def node_label(text: str) -> tuple[str, str]:
+    """Key and value of ``KEY=VALUE``, a label of nodes. Raises RequestError."""
+    key, separator, value = text.partition("=")
+    if not separator or not _is_key(key) or not _is_label_value(value):
+        raise RequestError(
+            f"`{_shown(text)}` is no label of a node",
+            hints=["write it as --node-selector nvidia.com/gpu.product=NVIDIA-H100-80GB-HBM3"],
+        )
+    return key, value
+
+
+def toleration(text: str) -> Toleration:
+    """The toleration that ``KEY[=VALUE][:EFFECT]`` says, as `kubectl taint` writes taints. Raises RequestError."""
+    taint, colon, effect = text.partition(":")
+    key, separator, value = taint.partition("=")
+    if not _is_key(key) or not _is_label_value(value) or (colon and effect not in _EFFECTS):
+        raise RequestError(
+            f"`{_shown(text)}` is no toleration",
+            hints=[f"write it as --toleration dedicated=training:NoSchedule; effects are {', '.join(_EFFECTS)}"],
+        )
+    return Toleration(key=key, value=value if separator else None, effect=effect or None)
+
+
+def environment(text: str) -> tuple[str, str]:
+    """Name and value of ``NAME=VALUE``, an environment variable. Raises RequestError."""
+    name, separator, value = text.partition("=")
+    if not separator or not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]{0,127}", name) or printable(value) != value:
+        raise RequestError(
+            f"`{_shown(text)}` is no environment variable", hints=["write it as --env NCCL_SOCKET_IFNAME=eth0"]
+        )
+    if name in _OURS:
+        raise RequestError(f"{name} tells a pod which it is: it can't be set by hand")
+    return name, value
+
+
+def cpus(text: str) -> str:
+    """`text` if it is a number of CPUs as Kubernetes writes it. Raises RequestError."""
+    if not re.fullmatch(r"[0-9]{1,5}(?:\.[0-9]{1,3}|m)?", text) or not float(text.removesuffix("m")):
+        raise RequestError(f"`{_shown(text)}` is no number of CPUs", hints=["write it as --cpus 16 or --cpus 7500m"])
+    return text
+
+
+def device(text: str) -> tuple[str, int]:
+    """Resource and count of ``RESOURCE[=COUNT]``, such as ``rdma/hca=1``. Raises RequestError."""
+    resource, separator, count = text.partition("=")
+    match = _KEY.fullmatch(resource)
+    number = int(count) if re.fullmatch(r"[1-9][0-9]{0,2}", count) else 0 if separator else 1
+    if match is None or not match["domain"] or not _is_key(resource) or not number:
+        raise RequestError(
+            f"`{_shown(text)}` is no resource of nodes",
+            hints=["write it as --rdma rdma/hca=1; `kubectl describe node` lists what a node has"],
+        )
+    return resource, number
+
+
+def program(text: str) -> str:
+    """`text` if it is the plain name or path of a program. Raises RequestError."""
+    if not re.fullmatch(r"[A-Za-z0-9_/][A-Za-z0-9_./+-]{0,255}", text):
+        raise RequestError(
+            f"`{_shown(text)}` is no program's name or path", hints=["write it as --python /opt/conda/bin/python"]
+        )
+    return text
+
+
+def quantity(size_bytes: int) -> str:
+    """A number of bytes as Kubernetes writes it.
+
+    >>> quantity(8 * 2**30), quantity(64 * 2**20), quantity(1000)
+    ('8Gi', '64Mi', '1000')
+    """
+    for unit, power in (("Gi", 30), ("Mi", 20), ("Ki", 10)):
+        if size_bytes % 2**power == 0:
+            return f"{size_bytes >> power}{unit}"
+    return str(size_bytes)
+
+
+def _is_key(text: str) -> bool:
+    """Whether it can be the key of a label, a taint, or an extended resource."""
+    match = _KEY.fullmatch(text)
+    return match is not None and len(match["name"]) <= 63 and len(match["domain"] or "") <= 253
+
+
+def _is_label_value(text: str) -> bool:
+    return len(text) <= 63 and (not text or re.fullmatch(_WORD, text, re.ASCII) is not None)
+
+
+def _shown(text: str) -> str:
+    return shorten(printable(text), 80)

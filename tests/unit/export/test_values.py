@@ -1,0 +1,118 @@
+"""Values for Kubernetes: what the API server would refuse is refused here, and nothing hostile gets further."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final
+
+import pytest
+
+from gpuimg.errors import RequestError
+from gpuimg.export import values
+from gpuimg.export.values import Toleration
+
+CHECKS: Final[dict[str, Callable[[str], object]]] = {
+    "job_name": lambda text: values.job_name(text, pods=1),
+    "namespace": values.namespace,
+    "object_name": lambda text: values.object_name(text, option="--runtime-class"),
+    "node_label": values.node_label,
+    "toleration": values.toleration,
+    "environment": values.environment,
+    "cpus": values.cpus,
+    "device": values.device,
+    "program": values.program,
+}
+HOSTILE: Final = ["", "a b", "a\nkind: Pod", "$(id)", "`id`", "a\x1b[2J", "a\u202e", "-rf", "../x", 'a"', "a: b", "ä"]
+
+
+@pytest.mark.parametrize("text", HOSTILE)
+@pytest.mark.parametrize("name", CHECKS)
+def test_hostile_text_is_refused(name: str, text: str) -> None:
+    with pytest.raises(RequestError) as caught:
+        CHECKS[name](text)
+    assert "\x1b" not in caught.value.message
+    assert "\n" not in caught.value.message
+    assert caught.value.hints
+
+
+@pytest.mark.parametrize("value", ["a\nb", "a\x1b[2J", "a\u202eb", "a\x00"])
+def test_no_value_steers_a_terminal(value: str) -> None:
+    with pytest.raises(RequestError):
+        values.environment(f"NAME={value}")
+
+
+@pytest.mark.parametrize("name", ["JOB_COMPLETION_INDEX", "GPUIMG_NODE"])
+def test_what_says_which_pod_it_is_cannot_be_set(name: str) -> None:
+    with pytest.raises(RequestError, match="can't be set by hand"):
+        values.environment(f"{name}=0")
+
+
+def test_a_name_leaves_room_for_the_highest_index() -> None:
+    """Kubernetes calls the pods NAME-INDEX, and refuses a Job whose last pod would have no valid name."""
+    assert values.job_name("a" * 61, pods=10)
+    with pytest.raises(RequestError, match="Job of 11 pods"):
+        values.job_name("a" * 61, pods=11)
+
+
+@pytest.mark.parametrize("text", ["9lives", "Smoke", "smoke_1", "smoke-", "a.b"])
+def test_what_cannot_name_a_service_is_refused(text: str) -> None:
+    with pytest.raises(RequestError):
+        values.job_name(text, pods=1)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("nvidia.com/gpu.product=NVIDIA-H100-80GB-HBM3", ("nvidia.com/gpu.product", "NVIDIA-H100-80GB-HBM3")),
+        ("pool=", ("pool", "")),
+    ],
+)
+def test_labels_of_nodes_are_read(text: str, expected: tuple[str, str]) -> None:
+    assert values.node_label(text) == expected
+
+
+@pytest.mark.parametrize("text", ["pool", "=x", "a/b/c=x", "pool=-x", f"pool={'x' * 64}", f"{'x' * 64}=y"])
+def test_what_is_no_label_is_refused(text: str) -> None:
+    with pytest.raises(RequestError):
+        values.node_label(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("spot", Toleration(key="spot")),
+        ("spot:NoExecute", Toleration(key="spot", effect="NoExecute")),
+        ("dedicated=training", Toleration(key="dedicated", value="training")),
+        ("example.com/x=:NoSchedule", Toleration(key="example.com/x", value="", effect="NoSchedule")),
+    ],
+)
+def test_tolerations_are_read_as_kubectl_writes_taints(text: str, expected: Toleration) -> None:
+    assert values.toleration(text) == expected
+
+
+@pytest.mark.parametrize("text", ["spot:", "spot:Never", ":NoSchedule", "a=b=c"])
+def test_what_is_no_toleration_is_refused(text: str) -> None:
+    with pytest.raises(RequestError):
+        values.toleration(text)
+
+
+@pytest.mark.parametrize(("text", "expected"), [("rdma/hca", ("rdma/hca", 1)), ("a.b/c_d=8", ("a.b/c_d", 8))])
+def test_devices_are_read(text: str, expected: tuple[str, int]) -> None:
+    assert values.device(text) == expected
+
+
+@pytest.mark.parametrize("text", ["hca=1", "rdma/hca=", "rdma/hca=0", "rdma/hca=-1", "rdma/hca=1.5"])
+def test_what_is_no_device_is_refused(text: str) -> None:
+    with pytest.raises(RequestError):
+        values.device(text)
+
+
+@pytest.mark.parametrize("text", ["0", "0m", "1.0001", "1g", "-1", "1e3"])
+def test_what_is_no_number_of_cpus_is_refused(text: str) -> None:
+    with pytest.raises(RequestError):
+        values.cpus(text)
+
+
+@pytest.mark.parametrize("text", ["8", "7.5", "500m"])
+def test_cpus_stay_as_they_were_written(text: str) -> None:
+    assert values.cpus(text) == text

@@ -249,11 +249,11 @@ def test_the_host_is_its_own_pair() -> None:
 
 
 @pytest.fixture
-def comparison(healthy: Report, failing: Report, hostile: Report) -> Comparison:
+def comparison(healthy: Report, failing: Report) -> Comparison:
     """One with differences of each kind, one without any, one that is new, one that is missing."""
     other = replace(healthy, image=replace(IMAGE, reference="gpuimg:same"))
     new = replace(healthy, image=replace(IMAGE, reference="gpuimg:new"))
-    missing = replace(hostile, image=replace(IMAGE, reference="gpuimg:missing"))
+    missing = replace(healthy, image=replace(IMAGE, reference="gpuimg:missing"))
     before = replace(healthy, checks=(*healthy.checks, failed("a.mended", "it broke"), failed("a.skipped", "it broke")))
     now = replace(failing, checks=(*failing.checks, check("a.mended"), skip("a.skipped"), check("a.new")))
     return compare([before, other, missing], [now, other, new])

@@ -168,6 +168,15 @@ def gpus(text: str) -> str:
     return text
 
 
+def gpus_per_image(text: str) -> int | None:
+    """How many GPUs each image gets at a time; None for ``all``. Raises RequestError."""
+    if text == "all":
+        return None
+    if not re.fullmatch(r"[1-9][0-9]{0,2}", text, re.ASCII):
+        raise RequestError(f"`{_shown(text)}` is no number of GPUs", hints=["use --gpus-per-image 2, or all"])
+    return int(text)
+
+
 def size_bytes(text: str) -> int:
     """`text` such as ``64m`` or ``8g`` in bytes (powers of 1024, as the engine counts). Raises RequestError.
 

@@ -6,22 +6,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
+from gpuimg.cli.drawing import Line, beside, spinner
 from gpuimg.engine.progress import BuildState, Step, short_digests
 from gpuimg.report import figures
-from gpuimg.text import cell_width, printable, shorten
+from gpuimg.text import printable
 
-_SPINNER: Final = ("⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏", "-\\|/")
-_FRAMES_A_SECOND: Final = 8
 _INTERNAL_SHOWN_S: Final = 1.0
 """The engine's own steps show where they take longer than this."""
-
-
-@dataclass(frozen=True, slots=True)
-class Line:
-    """A line and its style."""
-
-    text: str
-    style: str = ""
 
 
 @dataclass(slots=True)
@@ -58,7 +49,7 @@ class Block:
         """At most `height` lines of at most `width` columns; one line where the build has ended."""
         if self.ended is not None:
             return [self._outcome(self.ended, width=width, unicode=unicode)]
-        head = _beside(printable(self.title), figures.duration(now - self.began), width, unicode=unicode)
+        head = beside(printable(self.title), figures.duration(now - self.began), width, unicode=unicode)
         shown = [step for step in self.state.steps if self._is_shown(step, now)]
         body = [(step, self._step_lines(step, width=width, now=now, unicode=unicode)) for step in shown]
         return [Line(head, "bold"), *_fitting(body, height - 1, unicode=unicode)][: max(height, 1)]
@@ -72,13 +63,13 @@ class Block:
         symbol, style, took = _mark(step, now, unicode=unicode)
         if not took and step.began:
             took = figures.duration(self.seconds(step, now))
-        lines = [Line(_beside(f"  {symbol} {step.title}", took, width, unicode=unicode), style)]
+        lines = [Line(beside(f"  {symbol} {step.title}", took, width, unicode=unicode), style)]
         if step.running:
             done, total = step.done_bytes, step.total_bytes
             size = figures.size(done) + (f" of {figures.size(total)}" if total else "") if done else ""
             text = short_digests(step.line)
             if text or size:
-                lines.append(Line(_beside(f"      {text}", size, width, unicode=unicode), "dim"))
+                lines.append(Line(beside(f"      {text}", size, width, unicode=unicode), "dim"))
         return lines
 
     def _outcome(self, ended: float, *, width: int, unicode: bool) -> Line:
@@ -86,7 +77,7 @@ class Block:
         failed = self.state.error is not None
         symbol = ("✗" if failed else "✓") if unicode else ("x" if failed else "+")
         text = f"{symbol} {printable(self.title)}: {self.outcome()}"
-        return Line(_beside(text, took, width, unicode=unicode), "red" if failed else "green")
+        return Line(beside(text, took, width, unicode=unicode), "red" if failed else "green")
 
     def outcome(self) -> str:
         """How the build ended, in words."""
@@ -106,18 +97,8 @@ def _mark(step: Step, now: float, *, unicode: bool) -> tuple[str, str, str]:
     if step.ended:
         return "✓" if unicode else "+", "green", ""
     if step.running:
-        frames = _SPINNER[0 if unicode else 1]
-        return frames[int(now * _FRAMES_A_SECOND) % len(frames)], "cyan", ""
+        return spinner(now, unicode=unicode), "cyan", ""
     return "·" if unicode else ".", "dim", ""
-
-
-def _beside(left: str, right: str, width: int, *, unicode: bool) -> str:
-    """`left` cut to leave room for `right` at the end of the line."""
-    room = max(width - cell_width(right) - 2, 1) if right else width
-    left = shorten(left, room, ellipsis="…" if unicode else "...")
-    if not right:
-        return left
-    return shorten(left + " " * (width - cell_width(left) - cell_width(right)) + right, width, ellipsis="")
 
 
 def _fitting(steps: Sequence[tuple[Step, list[Line]]], height: int, *, unicode: bool) -> list[Line]:

@@ -5,38 +5,22 @@ It doesn't show why a build failed: that is the error's part, with the last line
 
 from __future__ import annotations
 
-import contextlib
-import sys
 import threading
 import time
 from collections.abc import Callable
 from types import TracebackType
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
-from gpuimg.cli.build_frame import Block, Line
+from gpuimg.cli.build_frame import Block
 from gpuimg.cli.console import Console
+from gpuimg.cli.drawing import Frame, Line
 from gpuimg.engine.progress import BuildState, Step
 from gpuimg.report import figures
 from gpuimg.text import shorten
 
-if TYPE_CHECKING:
-    from rich.console import Console as RichConsole
-    from rich.console import ConsoleOptions, RenderResult
-    from rich.live import Live
-
 _STILL_S: Final = 30.0
 """A step that runs on says so this often, where nothing is drawn in place: CI ends jobs that stay silent."""
 _LOG_COLUMNS: Final = 200
-_FRAMES_A_SECOND: Final = 8
-_RICH_STYLES: Final = {
-    "red": "bold red",
-    "green": "green",
-    "cyan": "cyan",
-    "dim": "dim",
-    "bold": "bold",
-    "yellow": "bold yellow",
-    "": "",
-}
 
 
 class BuildView:
@@ -57,16 +41,19 @@ class BuildView:
         self._clock = clock
         self._lock = threading.Lock()
         self._blocks = {title: Block(title=title, began=clock()) for title in titles}
-        self._shown: _Frame | _Lines = _Frame(console, self._draw) if console.live else _Lines(console)
+        self._frame = Frame(console, self._draw) if console.live else None
+        self._lines = _Lines(console)
 
     def __enter__(self) -> BuildView:
-        self._shown.start()
+        if self._frame is not None:
+            self._frame.start()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._shown.stop()
+        if self._frame is not None:
+            self._frame.stop()
 
     def update(self, state: BuildState, *, title: str | None = None) -> None:
         """Show `state` of the build called `title`; the first one, unless named."""
@@ -75,7 +62,8 @@ class BuildView:
             title = next(iter(self._blocks)) if title is None else title
             block = self._blocks.setdefault(title, Block(title=title, began=now))
             block.update(state.snapshot(), now)
-            self._shown.update(block, now)
+            if self._frame is None:
+                self._lines.update(block, now)
 
     def _draw(self, width: int, height: int) -> list[Line]:
         """All blocks in at most `height` lines."""
@@ -97,12 +85,6 @@ class _Lines:
         self._console = console
         self._said: dict[tuple[str, int], tuple[str, float]] = {}
         self._done: set[str] = set()
-
-    def start(self) -> None:
-        pass
-
-    def stop(self) -> None:
-        pass
 
     def update(self, block: Block, now: float) -> None:
         for step in block.state.steps:
@@ -153,55 +135,3 @@ def _stage(step: Step) -> str:
 def _is_over(step: Step, block: Block) -> bool:
     """Whether it won't start again: BuildKit ends a FROM when its digest is known, then starts it to pull."""
     return block.ended is not None or any(later.began for later in block.state.steps[step.number :])
-
-
-class _Frame:
-    """All blocks, drawn in place and redrawn as time passes."""
-
-    def __init__(self, console: Console, draw: Callable[[int, int], list[Line]]) -> None:
-        self._console = console
-        self._draw = draw
-        self._stack = contextlib.ExitStack()
-        self._live: Live | None = None
-
-    def start(self) -> None:
-        from rich.console import Console as RichConsole
-        from rich.live import Live
-        from rich.text import Text
-
-        err = self._console.err
-        ours = err.stream is not sys.stderr
-        screen: RichConsole = RichConsole(
-            file=err.stream,
-            force_terminal=True,
-            color_system="standard" if err.colour else None,
-            width=err.width if ours else None,
-            height=err.height if ours else None,
-            legacy_windows=False,
-            markup=False,
-            highlight=False,
-            emoji=False,
-        )
-        self._live = Live(
-            self,
-            console=screen,
-            refresh_per_second=_FRAMES_A_SECOND,
-            redirect_stdout=False,
-            redirect_stderr=False,
-            vertical_overflow="crop",
-        )
-        self._stack.enter_context(self._live)
-        above = lambda text: screen.print(Text.from_ansi(text.rstrip("\n")), soft_wrap=True)  # noqa: E731
-        self._stack.enter_context(self._console.diverted(above))
-
-    def stop(self) -> None:
-        self._stack.close()
-
-    def update(self, block: Block, now: float) -> None:
-        """Nothing to do: the next frame reads the blocks."""
-
-    def __rich_console__(self, console: RichConsole, options: ConsoleOptions) -> RenderResult:
-        from rich.text import Text
-
-        for line in self._draw(options.max_width, max(options.size.height - 1, 1)):
-            yield Text(line.text, style=_RICH_STYLES[line.style], no_wrap=True, overflow="crop", end="\n")

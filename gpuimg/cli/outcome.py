@@ -10,6 +10,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING
 
+from gpuimg.cli.baseline import Baseline, show_changes
 from gpuimg.errors import GpuimgError, RequestError
 from gpuimg.model import Report
 from gpuimg.text import printable, shorten
@@ -68,12 +69,14 @@ def _check_targets(files: Sequence[Path]) -> None:
 class Results:
     """What came of each image. At the end of its ``with`` block, whatever ended it, the reports are written."""
 
-    def __init__(self, console: Console, files: ReportFiles) -> None:
+    def __init__(self, console: Console, files: ReportFiles, *, baseline: Baseline | None = None) -> None:
         self._console = console
         self._files = files
-        self._reports: list[Report] = []
+        self._baseline = baseline
+        self._reports: list[tuple[int, Report]] = []
+        self._errors = 0
         self.exit_code = 0
-        """0, else that of the first error, else 1 where a check failed."""
+        """0, else that of the first error, else 1 where a check failed or something is worse than in the baseline."""
 
     def __enter__(self) -> Results:
         return self
@@ -81,22 +84,32 @@ class Results:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        from gpuimg.report import figures
         from gpuimg.report.terminal import render_summary
 
-        if not self.exit_code and any(report.failed for report in self._reports):
+        reports = self.reports
+        if not self.exit_code and any(report.failed for report in reports):
             self.exit_code = CHECK_FAILED
-        if len(self._reports) > 1:
+        if len(reports) + self._errors > 1 and reports:
             err = self._console.err
-            self._console.rendered(
-                render_summary(self._reports, width=err.width, colour=err.colour, unicode=err.unicode)
-            )
-        if self._reports or error is None:
-            written = write_reports(self._console, self._files, self._reports)
+            self._console.rendered(render_summary(reports, width=err.width, colour=err.colour, unicode=err.unicode))
+            if self._errors:
+                self._console.info(f"{figures.number(self._errors, 'image')} more ended in an error: see above")
+        if self._baseline is not None and reports and error is None:
+            worse = show_changes(self._baseline, reports, self._console)
+            self.exit_code = self.exit_code or (CHECK_FAILED if worse else 0)
+        if reports or error is None:
+            written = write_reports(self._console, self._files, reports)
             self.exit_code = self.exit_code or written
 
-    def add(self, report: Report) -> None:
-        """Take the report of one image."""
-        self._reports.append(report)
+    @property
+    def reports(self) -> tuple[Report, ...]:
+        """Those that there are so far, in the order of their positions."""
+        return tuple(report for _, report in sorted(self._reports, key=lambda pair: pair[0]))
+
+    def add(self, report: Report, *, position: int = 0) -> None:
+        """Take the report of one image; where several end in any order, `position` says where it belongs."""
+        self._reports.append((position, report))
 
     @contextlib.contextmanager
     def one_of(self, count: int) -> Iterator[None]:
@@ -107,6 +120,7 @@ class Results:
             if count == 1:
                 raise
             self._console.error(error)
+            self._errors += 1
             self.exit_code = self.exit_code or error.exit_code
 
 

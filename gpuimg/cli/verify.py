@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated
 
 import typer
 
 from gpuimg.cli import options, outcome
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from gpuimg.engine.client import Engine
-    from gpuimg.model import Image
 
 
 def verify(
@@ -20,6 +16,9 @@ def verify(
         list[str] | None,
         typer.Argument(metavar="IMAGE", help="Images or specs. Without one: all images that gpuimg built here."),
     ] = None,
+    every: Annotated[
+        bool, typer.Option("--all", help="Check the images of all stacks of the matrix, and say which have none here.")
+    ] = False,
     host: Annotated[bool, typer.Option("--host", help="Check this machine's Python instead of an image.")] = False,
     python: Annotated[
         str, typer.Option("--python", metavar="PROGRAM", help="With --host: the Python to check.")
@@ -27,6 +26,24 @@ def verify(
     only: options.Only = None,
     skip: options.Skip = None,
     gpus: options.Gpus = "auto",
+    gpus_per_image: Annotated[
+        str | None,
+        typer.Option(
+            "--gpus-per-image",
+            metavar="N",
+            help="GPUs that each image gets at a time, or all.  [default: 1; all for a single image]",
+        ),
+    ] = None,
+    jobs: Annotated[
+        int | None,
+        typer.Option(
+            "--jobs",
+            "-j",
+            min=1,
+            metavar="N",
+            help="Images at once.  [default: by GPUs, CPUs and memory; 1 without GPUs]",
+        ),
+    ] = None,
     shm_size: Annotated[str, typer.Option("--shm-size", metavar="SIZE", help="Shared memory of the container.")] = "8g",
     memory: Annotated[
         str | None, typer.Option("--memory", metavar="SIZE", help="Memory limit of the container.")
@@ -38,18 +55,26 @@ def verify(
     junit_file: options.JunitFile = None,
     html_file: options.HtmlFile = None,
     markdown_file: options.MarkdownFile = None,
+    baseline: Annotated[
+        Path | None,
+        typer.Option("--baseline", metavar="FILE", help="Say what got worse since this report, written by --json."),
+    ] = None,
 ) -> int:
     """Check images, ours or not, from inside.
 
-    The smoke step: what a GPU engineer would check, measured. Exit code 1 if a check fails.
+    The smoke step: what a GPU engineer would check, measured. Exit code 1 if a check fails, or if something got worse
+    since the report in --baseline.
     """
     import os
 
     from gpuimg import settings
+    from gpuimg.cli.baseline import read_baseline
     from gpuimg.cli.console import Console
-    from gpuimg.cli.view import host_with_view, verify_with_view
+    from gpuimg.cli.found import built_images, matrix_images, named_images, not_built
+    from gpuimg.cli.view import host_with_view, verify_several, verify_with_view
     from gpuimg.engine.client import Engine
     from gpuimg.errors import RequestError
+    from gpuimg.smoke.gpus import Sharing
     from gpuimg.smoke.host import SmokeOptions
 
     console = Console()
@@ -61,61 +86,32 @@ def verify(
         memory_bytes=settings.size_bytes(memory) if memory else None,
         user=settings.user(user) if user else None,
     )
+    sharing = Sharing(per_image=settings.gpus_per_image(gpus_per_image) if gpus_per_image else 1, jobs=jobs)
+    if every and images:
+        raise RequestError("--all checks every stack of the matrix: name no image beside it")
+    if host and (images or every):
+        raise RequestError("--host checks this machine's Python: it takes no image")
+    if host and (gpus_per_image or jobs):
+        raise RequestError("--gpus-per-image and --jobs share out images, and --host checks none")
     files = outcome.report_files(
         json=json_file, junit=junit_file, html=html_file, markdown=markdown_file, environ=os.environ
     )
-    results = outcome.Results(console, files)
+    earlier = read_baseline(baseline, only=wanted.only, skip=wanted.skip) if baseline else None
+    results = outcome.Results(console, files, baseline=earlier)
     if host:
-        if images:
-            raise RequestError("--host checks this machine's Python: it takes no image")
         with results:
             results.add(host_with_view(python, console, wanted))
         return results.exit_code
+    missing: Sequence[str] = ()
     with results, Engine(environ=os.environ) as engine:
-        found = _find(engine, images or ())
-        for image in found:
-            with results.one_of(len(found)):
-                results.add(verify_with_view(engine, image, console, wanted, title=image.reference))
+        if every:
+            found, missing = matrix_images(engine)
+        else:
+            found = named_images(engine, images) if images else built_images(engine)
+        if len(found) == 1 and not gpus_per_image:
+            results.add(verify_with_view(engine, found[0], console, wanted, title=found[0].reference))
+        else:
+            verify_several(engine, found, console, wanted, results, sharing=sharing, environ=os.environ)
+    if missing:
+        console.notice(not_built(missing))
     return results.exit_code
-
-
-def _find(engine: Engine, references: Sequence[str]) -> Sequence[Image]:
-    from gpuimg.engine.images import list_images
-    from gpuimg.errors import ImageNotFoundError
-
-    if references:
-        return [image for reference in references for image in _find_one(engine, reference)]
-    built = [image for image in list_images(engine) if image.tags]
-    if not built:
-        raise ImageNotFoundError(
-            "gpuimg has built no image on this engine", hints=["`gpuimg build 2.6-cu124`", "`gpuimg verify IMAGE`"]
-        )
-    return built
-
-
-def _find_one(engine: Engine, reference: str) -> Sequence[Image]:
-    """The image of that name, else the images built here that the reference selects as a spec."""
-    from gpuimg import settings
-    from gpuimg.engine.images import find_image, list_images
-    from gpuimg.errors import ImageNotFoundError, RequestError
-    from gpuimg.matrix import load_matrix
-    from gpuimg.resolve import resolve
-    from gpuimg.spec import parse_spec
-
-    try:
-        return [find_image(engine, settings.image_reference(reference))]
-    except (ImageNotFoundError, RequestError) as error:
-        try:
-            spec = parse_spec(reference)
-        except RequestError:
-            raise error from None
-    stack = resolve(spec, load_matrix()).stack
-    wanted = {"stack": stack.name, "flavor": spec.flavor, "python": str(spec.python) if spec.python else None}
-    found = [
-        image
-        for image in list_images(engine)
-        if image.tags and all(text in {None, image.labels.get(f"io.gpuimg.{name}")} for name, text in wanted.items())
-    ]
-    if not found:
-        raise ImageNotFoundError(f"no image of {stack.name} was built here", hints=[f"`gpuimg build {reference}`"])
-    return found

@@ -137,14 +137,14 @@ def proxy_arguments(environ: Mapping[str, str]) -> Mapping[str, str]:
 
 
 def gpu_requests(gpus: str | None) -> list[docker.types.DeviceRequest] | None:
-    """As ``docker run --gpus`` asks for them: ``all``, indexes and UUIDs separated by commas, or a CDI name.
+    """As ``docker run --gpus`` asks for them: ``all``, or indexes, UUIDs or CDI names separated by commas.
 
     None: no GPU.
     """
     if gpus is None:
         return None
     if gpus.startswith("nvidia.com/gpu="):
-        return [docker.types.DeviceRequest(driver="cdi", device_ids=[gpus])]
+        return [docker.types.DeviceRequest(driver="cdi", device_ids=gpus.split(","))]
     if gpus == "all":
         return [docker.types.DeviceRequest(count=-1, capabilities=[["gpu"]])]
     return [docker.types.DeviceRequest(device_ids=gpus.split(","), capabilities=[["gpu"]])]

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import threading
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Final
 
 from gpuimg.engine.archive import tar
 from gpuimg.engine.client import Engine, gpu_requests
@@ -15,8 +17,47 @@ from gpuimg.model import Image
 LABEL = "io.gpuimg.container"
 """On every container that gpuimg makes, so that one left by a killed process can be found."""
 GIB = 2**30
+_END_S: Final = 30.0
+"""How long threads may take to see that their containers are gone."""
 _NO_GPU = {"NVIDIA_VISIBLE_DEVICES": "void"}
 """Where NVIDIA's runtime is the engine's default, the image's own variable would bring GPUs in."""
+
+
+class Containers:
+    """The containers that threads wait for, so that another thread can end them."""
+
+    def __init__(self) -> None:
+        self._changed = threading.Condition()
+        self._names: set[str] = set()
+        self._over = False
+
+    @contextlib.contextmanager
+    def having(self, name: str) -> Iterator[None]:
+        """While this lasts there is, or may be, a container of that name. Raises HostError once all were ended."""
+        with self._changed:
+            self.refuse_more()
+            self._names.add(name)
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._names.discard(name)
+                self._changed.notify_all()
+
+    def refuse_more(self) -> None:
+        """Raise HostError once all were ended."""
+        if self._over:
+            raise HostError("the container was stopped")
+
+    def end(self, engine: Engine) -> None:
+        """Remove all and let none start any more; wait until the threads have seen it and cleaned up, but not long."""
+        with self._changed:
+            self._over = True
+            names = sorted(self._names)
+        for name in names:
+            _remove(engine, name)
+        with self._changed:
+            self._changed.wait_for(lambda: not self._names, _END_S)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,6 +70,8 @@ class RunOptions:
     memory_bytes: int | None = None
     user: str | None = None
     environment: Mapping[str, str] = field(default_factory=dict)
+    among: Containers = field(default_factory=Containers)
+    """Those that another thread may end, all at once."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,34 +120,46 @@ def started(
         CommandNotFoundError: the image has no such program.
         HostError: the engine can't start it, such as for want of a GPU runtime.
     """
+    name = f"gpuimg-{uuid.uuid4().hex}"  # known before the engine answers, so that it is removed in any case
+    with options.among.having(name):
+        try:
+            _start(engine, image, command, files=files, options=options, name=name)
+            options.among.refuse_more()  # it may have been made after all that there were had been removed
+            yield Container(engine, name)
+        except HostError as error:
+            raise _start_error(error, command[0], options) from error
+        finally:
+            _remove(engine, name)
+
+
+def _start(
+    engine: Engine, image: Image, command: Sequence[str], *, files: Mapping[str, bytes], options: RunOptions, name: str
+) -> None:
     api = engine.api
-    container = f"gpuimg-{uuid.uuid4().hex}"  # known before the engine answers, so that it is removed in any case
-    try:
-        with engine.translated():
-            api.create_container(
-                image.id,
-                name=container,
-                entrypoint=list(command[:1]),
-                command=list(command[1:]),
-                user=options.user,
-                environment={**_NO_GPU, **options.environment} if options.gpus is None else dict(options.environment),
-                labels={LABEL: "smoke"},
-                host_config=api.create_host_config(
-                    shm_size=options.shm_bytes,
-                    mem_limit=options.memory_bytes,
-                    init=True,
-                    device_requests=gpu_requests(options.gpus),
-                ),
-            )
-            if files:
-                api.put_archive(container, "/", tar(files))
-            api.start(container)
-        yield Container(engine, container)
-    except HostError as error:
-        raise _start_error(error, command[0], options) from error
-    finally:
-        with contextlib.suppress(HostError), engine.translated():
-            api.remove_container(container, force=True, v=True)
+    with engine.translated():
+        api.create_container(
+            image.id,
+            name=name,
+            entrypoint=list(command[:1]),
+            command=list(command[1:]),
+            user=options.user,
+            environment={**_NO_GPU, **options.environment} if options.gpus is None else dict(options.environment),
+            labels={LABEL: "smoke"},
+            host_config=api.create_host_config(
+                shm_size=options.shm_bytes,
+                mem_limit=options.memory_bytes,
+                init=True,
+                device_requests=gpu_requests(options.gpus),
+            ),
+        )
+        if files:
+            api.put_archive(name, "/", tar(files))
+        api.start(name)
+
+
+def _remove(engine: Engine, name: str) -> None:
+    with contextlib.suppress(HostError), engine.translated():
+        engine.api.remove_container(name, force=True, v=True)
 
 
 def _start_error(error: HostError, program: str, options: RunOptions) -> HostError:

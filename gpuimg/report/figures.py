@@ -75,6 +75,15 @@ def skipped_together(checks: Iterable[Check]) -> dict[str, list[Check]]:
     return {reason: same for reason, same in skipped_by_reason(checks).items() if len(same) > 1}
 
 
+def number(count: int, noun: str) -> str:
+    """A count with its noun.
+
+    >>> number(1, "check"), number(3, "image")
+    ('1 check', '3 images')
+    """
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+
+
 def duration(seconds: float) -> str:
     """A duration to read.
 
@@ -139,6 +148,8 @@ def gpu(facts: Mapping[str, object]) -> str:
     memory = facts.get("memory_bytes")
     if isinstance(memory, int | float) and memory > 0:
         parts.append(size(memory))
+    if facts.get("uuid"):
+        parts.append(str(facts["uuid"]))
     return ", ".join(parts)
 
 

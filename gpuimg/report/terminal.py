@@ -6,38 +6,30 @@ Names, reasons and values come from images: whatever a terminal would obey is sh
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 from gpuimg.model import Check, Report, Status
 from gpuimg.report import figures
+from gpuimg.report.page import Page
 from gpuimg.report.savings import read_saving, sentence
-from gpuimg.text import cell_width, printable, shorten, styled, wrap
+from gpuimg.text import cell_width, shorten
 
-_NARROWEST: Final = 40
-_GAP: Final = 2
 _MEASURED_SHOWN: Final = 4
 """Values that a passed check shows; a failed one shows all."""
 _VALUE_COLUMNS: Final = 48
 _SUMMARY_COLUMNS: Final = 48
 """What a line of the summary needs beside the image's name."""
-_STYLE: Final = {Status.PASS: "green", Status.FAIL: "red", Status.SKIP: "yellow"}
-_ASCII: Final = str.maketrans(
-    {"✓": "+", "✗": "x", "–": "-", "…": "...", "≤": "<=", "≥": ">=", "×": "x", "µ": "u", "→": "->"}
-)
 
 
 def render_report(report: Report, *, width: int, colour: bool, unicode: bool) -> str:
     """The whole report as text of at most `width` columns (40, where that is less)."""
-    page = _Page(width=width, colour=colour, unicode=unicode)
+    page = Page(width=width, colour=colour, unicode=unicode)
     several = len(report.gpus) > 1
     folded = figures.skipped_together(report.checks)
     _verdict(page, report)
     _facts(page, report)
-    for notice in report.notices:
-        page.blank()
-        page.grid([[page.span("notice:", "yellow"), page.span(notice)]], gap=1)
+    _notices(page, report)
     for check in report.failed:
         _failure(page, check, several=several)
     _stack(page, [check for check in report.checks if check.group == "stack"])
@@ -50,10 +42,23 @@ def render_report(report: Report, *, width: int, colour: bool, unicode: bool) ->
     return page.text
 
 
+def render_brief(report: Report, *, width: int, colour: bool, unicode: bool) -> str:
+    """One of several images: its verdict and what failed, no more. Whole reports of many are nothing to read."""
+    page = Page(width=width, colour=colour, unicode=unicode)
+    page.blank()
+    page.grid([[page.span(figures.subject(report), "bold")]])
+    _verdict(page, report)
+    _notices(page, report)
+    for check in report.failed:
+        _failure(page, check, several=len(report.gpus) > 1)
+    page.blank()
+    return page.text
+
+
 def render_failures(reports: Sequence[Report], *, width: int, colour: bool, unicode: bool) -> str:
     """What failed on several machines. What failed on many in the same way is told once, with their names; so are
     checks that failed for the same reason."""
-    page = _Page(width=width, colour=colour, unicode=unicode)
+    page = Page(width=width, colour=colour, unicode=unicode)
     alike: dict[tuple[str, str | None], list[Report]] = {}
     for report in reports:
         for check in report.failed:
@@ -73,7 +78,7 @@ def render_failures(reports: Sequence[Report], *, width: int, colour: bool, unic
 
 def render_summary(reports: Sequence[Report], *, width: int, colour: bool, unicode: bool) -> str:
     """One line for each image, then how many failed."""
-    page = _Page(width=width, colour=colour, unicode=unicode)
+    page = Page(width=width, colour=colour, unicode=unicode)
     beside = max((cell_width(figures.subject(report)) for report in reports), default=0) + _SUMMARY_COLUMNS <= width
     rows = []
     for report in reports:
@@ -94,27 +99,34 @@ def render_summary(reports: Sequence[Report], *, width: int, colour: bool, unico
         page.grid(rows)
     failed = sum(bool(report.failed) for report in reports)
     what = "report" if any(report.node for report in reports) else "image"
-    noun = what if len(reports) == 1 else f"{what}s"
     page.blank()
-    page.grid([[page.status(figures.worst(reports)), page.span(f"{failed} of {len(reports)} {noun} failed", "bold")]])
+    told = f"{failed} of {figures.number(len(reports), what)} failed"
+    page.grid([[page.status(figures.worst(reports)), page.span(told, "bold")]])
     return page.text
 
 
 # --- sections --------------------------------------------------------------------------------------------------------
 
 
-def _verdict(page: _Page, report: Report) -> None:
+def _verdict(page: Page, report: Report) -> None:
     count, verdict = figures.counts(report), figures.verdict(report)
+    ran = figures.number(count[Status.PASS] + count[Status.FAIL], "check")
     words = {
         Status.PASS: "all that ran held",
-        Status.FAIL: f"{count[Status.FAIL]} of {_checks(count[Status.PASS] + count[Status.FAIL])} failed",
+        Status.FAIL: f"{count[Status.FAIL]} of {ran} failed",
         Status.SKIP: "no check could run",
     }[verdict]
     numbers = "  ".join(f"{status.value} {number}" for status, number in count.items())
     page.grid([[page.status(verdict), page.span(f": {words}  ({numbers})", "bold")]], gap=0)
 
 
-def _facts(page: _Page, report: Report) -> None:
+def _notices(page: Page, report: Report) -> None:
+    for notice in report.notices:
+        page.blank()
+        page.grid([[page.span("notice:", "yellow"), page.span(notice)]], gap=1)
+
+
+def _facts(page: Page, report: Report) -> None:
     image = report.image
     rows = [("image" if image else "checked", figures.subject(report))]
     if image:
@@ -126,7 +138,7 @@ def _facts(page: _Page, report: Report) -> None:
     page.labelled((label, page.span(text)) for label, text in rows)
 
 
-def _failure(page: _Page, check: Check, *, several: bool, on: str = "") -> None:
+def _failure(page: Page, check: Check, *, several: bool, on: str = "") -> None:
     page.blank()
     page.grid([[page.status(Status.FAIL), page.span(check.name + _on_gpu(check, several=several), "bold")]])
     texts = (
@@ -139,7 +151,7 @@ def _failure(page: _Page, check: Check, *, several: bool, on: str = "") -> None:
     page.labelled((label, text) for label, text in texts if text.lines != [""])
 
 
-def _stack(page: _Page, checks: Sequence[Check]) -> None:
+def _stack(page: Page, checks: Sequence[Check]) -> None:
     """What was wanted beside what was found."""
     if not checks:
         return
@@ -161,7 +173,7 @@ def _stack(page: _Page, checks: Sequence[Check]) -> None:
     page.grid(rows)
 
 
-def _found(page: _Page, check: Check) -> str:
+def _found(page: Page, check: Check) -> str:
     """What stands beside what was wanted: the values that the expectation speaks of, else all."""
     asked = figures.asked(check)
     if len(asked) == 1:
@@ -169,7 +181,7 @@ def _found(page: _Page, check: Check) -> str:
     return _measured(page, dataclasses.replace(check, measured=asked), _MEASURED_SHOWN)
 
 
-def _group(page: _Page, group: str, checks: Sequence[Check], *, several: bool) -> None:
+def _group(page: Page, group: str, checks: Sequence[Check], *, several: bool) -> None:
     if not checks:
         return
     page.heading(group)
@@ -184,13 +196,13 @@ def _group(page: _Page, group: str, checks: Sequence[Check], *, several: bool) -
     page.grid(rows)
 
 
-def _told(page: _Page, check: Check) -> str:
+def _told(page: Page, check: Check) -> str:
     """What a check that held measured: of an allocator's savings both, with the claim beside them."""
     saving = read_saving(check)
     return _measured(page, check, _MEASURED_SHOWN) if saving is None else sentence(saving)
 
 
-def _skipped(page: _Page, folded: Mapping[str, Sequence[Check]]) -> None:
+def _skipped(page: Page, folded: Mapping[str, Sequence[Check]]) -> None:
     if not folded:
         return
     page.heading("skipped")
@@ -202,7 +214,7 @@ def _skipped(page: _Page, folded: Mapping[str, Sequence[Check]]) -> None:
     page.grid(rows)
 
 
-def _measured(page: _Page, check: Check, limit: int | None = None) -> str:
+def _measured(page: Page, check: Check, limit: int | None = None) -> str:
     values = list(check.measured.items())[:limit]
     shown = [
         f"{name} {shorten(figures.value(value), _VALUE_COLUMNS, ellipsis=page.ellipsis)}" for name, value in values
@@ -211,96 +223,9 @@ def _measured(page: _Page, check: Check, limit: int | None = None) -> str:
     return ", ".join(shown) + (f" (and {more} more)" if more else "")
 
 
-def _checks(number: int) -> str:
-    return f"{number} check" if number == 1 else f"{number} checks"
-
-
 def _short(check: Check) -> str:
     return check.name.removeprefix(check.group + ".")
 
 
 def _on_gpu(check: Check, *, several: bool) -> str:
     return f" (GPU {check.gpu})" if several and check.gpu is not None else ""
-
-
-# --- layout ----------------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class _Span:
-    """Lines that are safe to show, all in one style."""
-
-    lines: Sequence[str]
-    style: str
-
-    @property
-    def width(self) -> int:
-        return max(map(cell_width, self.lines))
-
-    def wrapped(self, width: int) -> list[str]:
-        """Lines of at most `width` columns; what a line is indented by stays."""
-        found = []
-        for line in self.lines:
-            indent = line[: min(len(line) - len(line.lstrip(" ")), width // 3)]
-            found += [(indent + part).rstrip() for part in wrap(line.strip(" "), width - len(indent))]
-        return found
-
-
-class _Page:
-    """A text that grows from top to bottom."""
-
-    def __init__(self, *, width: int, colour: bool, unicode: bool) -> None:
-        self._width = max(width, _NARROWEST)
-        self._colour = colour
-        self._unicode = unicode
-        self._lines: list[str] = []
-        self.ellipsis = "…" if unicode else "..."
-
-    @property
-    def text(self) -> str:
-        return "".join(line + "\n" for line in self._lines)
-
-    def blank(self) -> None:
-        self._lines.append("")
-
-    def heading(self, text: str) -> None:
-        self.blank()
-        self.grid([[self.span(text, "bold")]])
-
-    def span(self, text: str, style: str = "", *, multiline: bool = False) -> _Span:
-        """Untrusted text, made safe."""
-        shown = printable(text.strip("\n"), multiline=multiline)
-        if not self._unicode:
-            shown = shown.translate(_ASCII).encode("ascii", "backslashreplace").decode()
-        return _Span(shown.split("\n"), style)
-
-    def status(self, status: Status, *, indent: int = 0) -> _Span:
-        symbol = figures.SYMBOLS[status] if self._unicode else figures.SYMBOLS[status].translate(_ASCII)
-        return _Span([f"{' ' * indent}{symbol} {status.value}"], _STYLE[status])
-
-    def labelled(self, rows: Iterable[tuple[str, _Span]]) -> None:
-        """Labels, and beside them texts that wrap within their column."""
-        self.grid([[self.span("  " + label, "dim"), text] for label, text in rows])
-
-    def grid(self, rows: Sequence[Sequence[_Span]], *, gap: int = _GAP) -> None:
-        """Rows of cells; the last column takes what the others leave."""
-        if not rows:
-            return
-        last = len(rows[0]) - 1
-        most = self._width // (2 if last < 3 else 4)
-        widths = [min(max(row[column].width for row in rows), most) for column in range(last)]
-        widths.append(self._width - sum(widths) - gap * last)
-        for row in rows:
-            cells = [cell.wrapped(width) for cell, width in zip(row, widths, strict=True)]
-            for number in range(max(map(len, cells))):
-                parts = [cell[number] if number < len(cell) else "" for cell in cells]
-                self._lines.append(self._line(parts, [cell.style for cell in row], widths, gap=gap))
-
-    def _line(self, parts: Sequence[str], styles: Sequence[str], widths: Sequence[int], *, gap: int) -> str:
-        line, owed = "", 0
-        for part, style, width in zip(parts, styles, widths, strict=True):
-            if part:
-                line += " " * owed + styled(part, style, colour=self._colour)
-                owed = 0
-            owed += width - cell_width(part) + gap
-        return line

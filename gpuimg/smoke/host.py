@@ -15,10 +15,11 @@ from pathlib import Path
 from typing import Any, BinaryIO, Final
 
 from gpuimg.engine.client import Engine
-from gpuimg.engine.containers import GIB, RunOptions, started
+from gpuimg.engine.containers import GIB, Containers, RunOptions, started
 from gpuimg.errors import CommandNotFoundError, HostError, RequestError
 from gpuimg.model import Image, Report
 from gpuimg.smoke.expect import expectation, promised_notices, tag_check
+from gpuimg.smoke.gpus import Device, named_devices, wanted_gpus
 from gpuimg.smoke.guest.config import DEFAULT
 from gpuimg.smoke.protocol import Event, ReportBuilder
 from gpuimg.smoke.request import guest_config
@@ -37,7 +38,6 @@ _PYTHONS: Final = (
     "/usr/bin/python3",
 )
 _HAS_TORCH: Final = "import importlib.util, sys; sys.exit(7 if importlib.util.find_spec('torch') else 1)"
-_CDI_ALL: Final = "nvidia.com/gpu=all"
 _OUTPUT_BYTES: Final = 64 * 2**20
 """More than any guest prints; what prints more is none."""
 _YES: Final = 7
@@ -52,6 +52,8 @@ class SmokeOptions:
     skip: tuple[str, ...] = ()
     gpus: str = "auto"
     """``auto`` (all, where the engine can give GPUs), ``none``, ``all``, or indexes and UUIDs."""
+    share: str | None = None
+    """Which of those this image gets, as the engine takes it; None: all of them."""
     shm_bytes: int = 8 * GIB
     """Less where half of the engine's memory is less."""
     memory_bytes: int | None = None
@@ -67,21 +69,22 @@ class SmokeOptions:
 
 
 def smoke_image(
-    engine: Engine, image: Image, options: SmokeOptions, *, on_event: Callable[[Event], None] | None = None
+    engine: Engine,
+    image: Image,
+    options: SmokeOptions,
+    *,
+    on_event: Callable[[Event], None] | None = None,
+    among: Containers | None = None,
 ) -> Report:
     """Run the smoke step in a container of `image`, which is removed afterwards.
+
+    `among` are the containers that another thread may end all at once.
 
     Raises:
         RequestError: the image has no Python with torch, or a check's name is unknown.
         HostError: the engine can't start the container, such as for want of a GPU runtime.
     """
-    info = engine.info()
-    run = RunOptions(
-        gpus=_gpus(options.gpus, info),
-        shm_bytes=min(options.shm_bytes, max(info["MemTotal"] // 2, 64 * 2**20)),
-        memory_bytes=options.memory_bytes,
-        user=options.user,
-    )
+    run = _run_options(engine, options, among=among)
     python = _find_python(engine, image, run)
     try:
         return _smoke_with(engine, image, options, python=python, run=run, on_event=on_event)
@@ -93,6 +96,47 @@ def smoke_image(
             engine, image, options, python=python, run=dataclasses.replace(run, gpus=None), on_event=on_event
         )
         return dataclasses.replace(report, notices=(*report.notices, f"checked without a GPU: {error.message}"))
+
+
+def find_gpus(engine: Engine, images: Sequence[Image], options: SmokeOptions) -> tuple[Device, ...]:
+    """The GPUs that the engine gives to a container, asked in one of the first of `images` that has torch.
+
+    Raises HostError where ``--gpus all`` asks for some and the engine can give none.
+    """
+    run = _run_options(engine, options)
+    if run.gpus is None:
+        return ()
+    if devices := named_devices(options.gpus):
+        return devices
+    quick = dataclasses.replace(options, only=("host.user",), skip=(), gpus="auto")
+    for image in images:
+        try:
+            python = _find_python(engine, image, run)
+        except (HostError, RequestError):
+            continue  # its own smoke step says so
+        try:
+            report = _smoke_with(engine, image, quick, python=python, run=run, on_event=None)
+        except HostError:
+            if options.gpus == "auto":
+                return ()
+            raise
+        return tuple(_device(gpu, number) for number, gpu in enumerate(report.gpus))
+    return ()
+
+
+def _device(gpu: Mapping[str, object], number: int) -> Device:
+    return Device(name=str(gpu.get("uuid") or number), label=str(number))
+
+
+def _run_options(engine: Engine, options: SmokeOptions, *, among: Containers | None = None) -> RunOptions:
+    info = engine.info()
+    return RunOptions(
+        gpus=options.share or wanted_gpus(options.gpus, info),
+        shm_bytes=min(options.shm_bytes, max(info["MemTotal"] // 2, 64 * 2**20)),
+        memory_bytes=options.memory_bytes,
+        user=options.user,
+        among=among or Containers(),
+    )
 
 
 def _smoke_with(
@@ -172,22 +216,11 @@ def _config(options: SmokeOptions, expect: Mapping[str, Any] | None) -> bytes:
     )
 
 
-def _gpus(wanted: str, info: Mapping[str, Any]) -> str | None:
-    if wanted == "none":
-        return None
-    if wanted != "auto":
-        return wanted
-    if "nvidia" in (info.get("Runtimes") or {}):
-        return "all"
-    devices = info.get("DiscoveredDevices") or ()
-    return _CDI_ALL if any(device.get("ID") == _CDI_ALL for device in devices if isinstance(device, dict)) else None
-
-
 def _find_python(engine: Engine, image: Image, run: RunOptions) -> str:
     """The first of the usual Pythons that finds torch, asked in containers of its own: no shell is needed."""
     found = []
+    probe = dataclasses.replace(run, gpus=None)
     for python in _PYTHONS:
-        probe = RunOptions(shm_bytes=run.shm_bytes, memory_bytes=run.memory_bytes, user=run.user)
         with (
             contextlib.suppress(CommandNotFoundError),
             started(engine, image, [python, "-c", _HAS_TORCH], files={}, options=probe) as container,

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import queue
-import threading
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
+from gpuimg.pool import run_each
 from gpuimg.update.session import Session
 
 Item = TypeVar("Item")
@@ -23,39 +22,16 @@ def map_all(
 ) -> list[Result]:
     """Give `function(item)` of all items, in their order; `done` is called in this thread as each is ready.
 
-    The first error ends the others and is raised. So does Ctrl-C, at once: `concurrent.futures` would wait for each
-    server that a thread still listens to, so the threads here are daemons.
+    The first error ends the others and is raised. So does Ctrl-C, at once: no server that a thread still listens to is
+    waited for.
     """
-    todo: queue.SimpleQueue[tuple[int, Item]] = queue.SimpleQueue()
-    ready: queue.SimpleQueue[tuple[int, Result | BaseException]] = queue.SimpleQueue()
-    stop = threading.Event()
-    for pair in enumerate(items):
-        todo.put(pair)
-
-    def work() -> None:
-        while not stop.is_set():
-            try:
-                n, item = todo.get_nowait()
-            except queue.Empty:
-                return
-            try:
-                ready.put((n, function(item)))
-            except BaseException as error:  # noqa: BLE001 - raised again by the thread that waits
-                ready.put((n, error))
-
-    for _ in range(min(workers, len(items))):
-        threading.Thread(target=work, daemon=True, name="index-reader").start()
     results: dict[int, Result] = {}
-    try:
-        for _ in items:
-            n, result = ready.get()
-            if isinstance(result, BaseException):
-                raise result
-            results[n] = result
-            done(items[n])
-    except BaseException:
-        session.cancel()
-        raise
-    finally:
-        stop.set()
-    return [results[n] for n in range(len(items))]
+
+    def take(number: int, result: Result | BaseException) -> None:
+        if isinstance(result, BaseException):
+            raise result
+        results[number] = result
+        done(items[number])
+
+    run_each(lambda item, _: function(item), items, slots=range(workers), done=take, cancel=session.cancel)
+    return [results[number] for number in range(len(items))]

@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import signal
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ import pytest
 
 from gpuimg.report import as_json
 from gpuimg.versions import PythonVersion
-from tests.engine.commands import gpuimg, run_in
+from tests.engine.commands import GPUIMG, gpuimg, run_in
 
 STACK = "2.6.0-cu124"
 REPOSITORY = "gpuimg-test/main"
@@ -189,6 +190,53 @@ def test_verify_finds_the_image_by_spec_and_by_name(built: Built) -> None:
         done = gpuimg("verify", reference, "--gpus", "none", "--only", "stack.torch")
         assert done.returncode == 0, done.stderr
         assert "PASS 1" in done.stderr or "PASS 2" in done.stderr
+
+
+@pytest.fixture
+def second(built: Built, engine_client: docker.DockerClient) -> Iterator[str]:
+    """The same image by another name."""
+    name = "gpuimg-test/second:latest"
+    engine_client.images.get(built.tag).tag(name)
+    yield name
+    engine_client.images.remove(name, noprune=True)
+
+
+def test_two_images_are_verified_at_once(built: Built, second: str, tmp_path: Path) -> None:
+    """Each on a connection and in a thread of its own; their reports stand in the order of the request."""
+    target = tmp_path / "reports.json"
+    checks = ("--only", "stack.torch", "--only", "host.user", "--json", target)
+    done = gpuimg("verify", second, built.tag, "--gpus", "none", "--jobs", "2", *checks)
+    assert done.returncode == 0, done.stderr
+    assert "0 of 2 images failed" in done.stderr
+    assert [report.image.reference for report in as_json.loads(target.read_text()) if report.image] == [
+        second,
+        built.tag,
+    ]
+    again = gpuimg("verify", built.tag, "--gpus", "none", *checks[:4], "--baseline", target)
+    assert again.returncode == 0, again.stderr
+    assert "nothing got worse" in again.stderr
+
+
+def test_ctrl_c_ends_both_of_two_images(built: Built, second: str, engine_client: docker.DockerClient) -> None:
+    def left() -> set[str]:
+        found = engine_client.containers.list(all=True, filters={"label": "io.gpuimg.container"})
+        return {str(container.id) for container in found}
+
+    before = left()
+    process = subprocess.Popen(
+        [GPUIMG, "verify", built.tag, second, "--gpus", "none", "--jobs", "2"], stderr=subprocess.PIPE, text=True
+    )
+    assert process.stderr is not None
+    with process.stderr as stderr:
+        running: set[str] = set()
+        while len(running) < 2 and (line := stderr.readline()):
+            running |= {line.split()[0]} if " running " in line else set()
+        process.send_signal(signal.SIGINT)
+        said = stderr.read()
+    assert process.wait(timeout=60) == 130
+    assert running == {f"[{built.tag}]", f"[{second}]"}
+    assert "interrupted" in said
+    assert left() <= before
 
 
 def test_a_name_that_lies_fails(built: Built, engine_client: docker.DockerClient) -> None:

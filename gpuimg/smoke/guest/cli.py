@@ -82,7 +82,9 @@ def _part(options: argparse.Namespace) -> int:
     from .registry import PARTS
 
     faulthandler.enable()
-    write_result(options.result_file, PARTS[options.part](json.loads(options.arguments)))
+    result = PARTS[options.part](json.loads(options.arguments))
+    if options.result_file:
+        write_result(options.result_file, result)
     return 0
 
 

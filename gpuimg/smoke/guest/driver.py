@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import re
+import uuid
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,8 @@ class Gpu:
     name: str
     cc: str
     memory_bytes: int
+    uuid: str | None = None
+    """As nvidia-smi names it: the index is only that among those which this process sees."""
 
     @property
     def capability(self) -> tuple[int, int]:
@@ -116,7 +119,14 @@ def _gpu(cuda: ctypes.CDLL, index: int) -> Gpu:
     cuda.cuDeviceGetAttribute(ctypes.byref(major), _CC_MAJOR, device)
     cuda.cuDeviceGetAttribute(ctypes.byref(minor), _CC_MINOR, device)
     cuda.cuDeviceTotalMem_v2(ctypes.byref(total), device)
-    return Gpu(index, name.value.decode(errors="replace"), f"{major.value}.{minor.value}", total.value)
+    shown = name.value.decode(errors="replace")
+    return Gpu(index, shown, f"{major.value}.{minor.value}", total.value, _uuid(cuda, device))
+
+
+def _uuid(cuda: ctypes.CDLL, device: ctypes.c_int) -> str | None:
+    found = (ctypes.c_ubyte * 16)()
+    answered = cuda.cuDeviceGetUuid(ctypes.byref(found), device) == 0
+    return f"GPU-{uuid.UUID(bytes=bytes(found))}" if answered else None
 
 
 def _error_name(cuda: ctypes.CDLL, code: int) -> str | None:

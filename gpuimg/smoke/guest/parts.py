@@ -105,7 +105,7 @@ def run_part(name: str, arguments: Mapping[str, Any], environ: Mapping[str, str]
 
 
 def part_command(name: str, arguments: Mapping[str, Any]) -> list[str]:
-    """How to start a part, but for where its result goes."""
+    """How to start a part; it writes its result only where ``--result-file`` says, or by itself."""
     return [*guest_command(), "--part", name, "--arguments", json.dumps(arguments)]
 
 

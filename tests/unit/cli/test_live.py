@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import io
-import re
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,44 +9,17 @@ from pathlib import Path
 import pytest
 
 from gpuimg.cli.build_frame import Block
-from gpuimg.cli.console import Console
 from gpuimg.cli.live import BuildView
 from gpuimg.engine.events import Event, Logged, StepChanged
 from gpuimg.engine.progress import BuildState, decode
 from gpuimg.text import cell_width
+from tests.unit.terminals import Clock, console, last_frame
 
 STREAMS = Path(__file__).parents[1] / "engine" / "streams"
 
 
-class Stream(io.StringIO):
-    """A stream in memory that may claim to be a terminal."""
-
-    def __init__(self, *, tty: bool = False) -> None:
-        super().__init__()
-        self.tty = tty
-
-    def isatty(self) -> bool:
-        return self.tty
-
-
-class Clock:
-    """A clock that goes when told."""
-
-    def __init__(self) -> None:
-        self.now = 100.0
-
-    def __call__(self) -> float:
-        return self.now
-
-
 def recorded(name: str) -> Iterator[Event]:
     return decode([(STREAMS / f"{name}.jsonl").read_bytes()])
-
-
-def console(*, tty: bool, quiet: bool = False, width: int = 60, height: int = 24) -> tuple[Console, Stream]:
-    stream = Stream(tty=tty)
-    environ = {"COLUMNS": str(width), "LINES": str(height), "NO_COLOR": "1"}
-    return Console(stdout=Stream(), stderr=stream, environ=environ, quiet=quiet), stream
 
 
 def played(name: str, *, tty: bool, quiet: bool = False, step_s: float = 0.1) -> str:
@@ -195,11 +166,6 @@ def test_drawn_view_ends_with_a_line_for_each_build_and_shows_the_cursor_again()
     assert last[0].startswith("✓ a: built, 1 of 4 steps cached")
     assert last[1].startswith("✗ b: failed at [2/3] RUN")
     assert "notice: above" in text
-
-
-def last_frame(text: str) -> list[str]:
-    """What stands on the terminal after its last redrawing."""
-    return re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", text.rpartition("\x1b[2K")[2]).rstrip().splitlines()
 
 
 def play(view: BuildView, state: BuildState, title: str, name: str) -> None:

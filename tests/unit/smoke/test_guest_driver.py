@@ -51,6 +51,10 @@ class FakeCuda:
         total._obj.value = self.gpus[device.value][3]
         return 0
 
+    def cuDeviceGetUuid(self, found: Any, device: Any) -> int:
+        found._obj[:] = bytes([0xAB, 0xCD, *[0] * 13, device.value])
+        return 0
+
     def cuGetErrorName(self, _code: int, name: Any) -> int:
         name._obj.value = b"CUDA_ERROR_SOMETHING"
         return 0
@@ -60,9 +64,10 @@ def test_every_gpu_is_listed() -> None:
     fake = FakeCuda(gpus=((b"NVIDIA H100 80GB HBM3", 9, 0, 80 << 30), (b"NVIDIA L4", 8, 9, 23 << 30)))
     found = probe(fake)
     assert (found.code, found.cuda) == (0, (12, 4))
+    uuids = ("GPU-abcd0000-0000-0000-0000-000000000000", "GPU-abcd0000-0000-0000-0000-000000000001")
     assert found.gpus == (
-        Gpu(index=0, name="NVIDIA H100 80GB HBM3", cc="9.0", memory_bytes=80 << 30),
-        Gpu(index=1, name="NVIDIA L4", cc="8.9", memory_bytes=23 << 30),
+        Gpu(index=0, name="NVIDIA H100 80GB HBM3", cc="9.0", memory_bytes=80 << 30, uuid=uuids[0]),
+        Gpu(index=1, name="NVIDIA L4", cc="8.9", memory_bytes=23 << 30, uuid=uuids[1]),
     )
 
 

@@ -5,7 +5,6 @@ Ranks are processes of this guest (`ranks`). On the CPU there are two, through g
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 import tempfile
@@ -222,7 +221,7 @@ def _torchrun(env: Env, options: list[str], backend: str, local: int, timeout: s
             "results": str(results),
             "fault": env.part_fault,
         }
-        guest = [*part_command("rank", arguments)[1:], "--result-file", os.devnull]
+        guest = part_command("rank", arguments)[1:]
         command = [sys.executable, "-m", "torch.distributed.run", *options, *guest]
         answer = subprocess.run(
             command,

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 import urllib.parse
+from collections.abc import Sequence
 from pathlib import Path
 
 from packaging.requirements import InvalidRequirement, Requirement
@@ -194,3 +195,34 @@ def user(text: str) -> str:
     if not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,31}(?::[A-Za-z0-9_][A-Za-z0-9_.-]{0,31})?", text):
         raise RequestError(f"`{_shown(text)}` is no user", hints=["write it as --user 1000 or --user 1000:0"])
     return text
+
+
+def smoke_mode(*, quick: bool, full: bool) -> str:
+    """How thoroughly the allocator is measured: ``quick``, ``default`` or ``full``. Raises RequestError for both."""
+    if quick and full:
+        raise RequestError("--quick and --full exclude each other")
+    return "quick" if quick else "full" if full else "default"
+
+
+def percent(value: float | None, *, option: str) -> float | None:
+    """`value` if it is a share of 100. Raises RequestError."""
+    if value is not None and not 0 <= value < 100:  # NaN is neither
+        raise RequestError(f"{option} {value:g} is no share of 100", hints=[f"write it as {option} 10"])
+    return value
+
+
+def allocator_settings(texts: Sequence[str]) -> tuple[str, ...]:
+    """`texts` if each reads as an allocator setting, such as ``expandable_segments:True``. Raises RequestError."""
+    from gpuimg.smoke.guest.known import ALLOCATOR_OPTIONS, parse_allocator
+
+    for text in texts:
+        try:
+            unknown = [key for key, _ in parse_allocator(text) if key not in ALLOCATOR_OPTIONS]
+        except ValueError as error:
+            raise RequestError(f"`{_shown(text)}` is no allocator setting: {printable(str(error))}") from error
+        if unknown:
+            raise RequestError(
+                f"torch's allocator has no option `{_shown(unknown[0])}`",
+                hints=[f"it has {', '.join(ALLOCATOR_OPTIONS)}"],
+            )
+    return tuple(texts)

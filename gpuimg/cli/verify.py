@@ -51,6 +51,25 @@ def verify(
     user: Annotated[
         str | None, typer.Option("--user", metavar="USER", help="User to run as, such as 12345 or 1000:0.")
     ] = None,
+    quick: Annotated[
+        bool, typer.Option("--quick", help="Compare the allocator's settings on two workloads and two seeds only.")
+    ] = False,
+    full: Annotated[
+        bool,
+        typer.Option("--full", help="Also search the least memory and the largest batch that fit. Takes hours."),
+    ] = False,
+    require_saving: Annotated[
+        float | None,
+        typer.Option(
+            "--require-saving",
+            metavar="PERCENT",
+            help="Fail where the allocator's setting saves less of peak reserved memory than this.",
+        ),
+    ] = None,
+    candidates: Annotated[
+        list[str] | None,
+        typer.Option("--candidate", metavar="SETTING", help="Another allocator setting to measure; repeatable."),
+    ] = None,
     json_file: options.JsonFile = None,
     junit_file: options.JunitFile = None,
     html_file: options.HtmlFile = None,
@@ -85,6 +104,9 @@ def verify(
         shm_bytes=settings.size_bytes(shm_size),
         memory_bytes=settings.size_bytes(memory) if memory else None,
         user=settings.user(user) if user else None,
+        mode=settings.smoke_mode(quick=quick, full=full),
+        require_saving=settings.percent(require_saving, option="--require-saving"),
+        candidates=settings.allocator_settings(candidates or ()),
     )
     sharing = Sharing(per_image=settings.gpus_per_image(gpus_per_image) if gpus_per_image else 1, jobs=jobs)
     if every and images:

@@ -50,7 +50,8 @@ def guest_config(
         config["expect"] = dict(expect)
     if world is not None:
         config["world"] = dict(world)
-    return json.dumps(config, indent=1).encode()
+    lines = ",\n".join(f" {json.dumps(key)}: {json.dumps(value)}" for key, value in config.items())
+    return f"{{\n{lines}\n}}\n".encode()
 
 
 def _datasheet(row: Datasheet) -> dict[str, Any]:

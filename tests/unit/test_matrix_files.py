@@ -181,7 +181,7 @@ def test_derived_files_are_canonical() -> None:
 
 def test_every_fact_has_a_source() -> None:
     """No number without its origin; names, and what names another row, are no facts."""
-    labels = {"name", "sources", "platforms", "distribution", "release", "package", "action"}
+    labels = {"name", "devices", "sources", "platforms", "distribution", "release", "package", "action"}
     for file, key, _, row in sourced_rows():
         facts = row.keys() - labels
         if file == "torch":
@@ -193,7 +193,7 @@ def test_every_fact_has_a_source() -> None:
             facts -= {"cuda", "torch", "stack", "reason"}
         if key == "chips":
             facts -= {"compute_capability"}
-        if key == "toolkits":
+        if key in {"toolkits", "datasheets"}:
             facts = {fact for fact in facts if row[fact] not in (None, [])}
         covered = {field for source in row["sources"] for field in source["fields"]}
         assert facts <= covered, (file, row)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -70,5 +71,5 @@ def round_step(span: float, *, most: int) -> float:
     >>> round_step(37.5, most=6), round_step(0.9, most=6)
     (10.0, 0.2)
     """
-    power = 10.0 ** math.floor(math.log10(span / most))
+    power = 10.0 ** math.floor(math.log10(max(span / most, sys.float_info.min)))  # so small a share may be 0
     return next(factor * power for factor in (1, 2, 5, 10) if span / (factor * power) <= most)

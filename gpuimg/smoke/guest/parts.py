@@ -6,8 +6,10 @@ writes its result as JSON into a file, never on stdout: libraries print there.
 
 from __future__ import annotations
 
+import ctypes
 import json
 import os
+import signal
 import subprocess
 import tempfile
 import time
@@ -21,6 +23,7 @@ from .ends import signal_name
 from .process import guest_command, tail
 
 _POLL_S = 0.05
+_PR_SET_PDEATHSIG = 1
 
 
 @dataclass(frozen=True)
@@ -107,6 +110,11 @@ def run_part(name: str, arguments: Mapping[str, Any], environ: Mapping[str, str]
 def part_command(name: str, arguments: Mapping[str, Any]) -> list[str]:
     """How to start a part; it writes its result only where ``--result-file`` says, or by itself."""
     return [*guest_command(), "--part", name, "--arguments", json.dumps(arguments)]
+
+
+def end_with_parent() -> None:
+    """Let the kernel kill this process when its parent ends: torchrun's ranks are in groups of their own."""
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 def write_result(path: str, result: Any) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import datetime as dt
-import gc
 import os
 import signal
 import sys
@@ -42,11 +41,10 @@ def rank(arguments: Mapping[str, Any]) -> Any:
             "world_size": arguments["world"],
         }
     dist.init_process_group(backend, timeout=dt.timedelta(seconds=arguments["timeout"]), **where)
-    try:
-        found = _PROGRAMS[arguments["program"]](torch, dist, device, arguments)
-    finally:
-        gc.collect()  # what still holds the group lets its threads outlive it, and the process then ends by abort()
-        dist.destroy_process_group()
+    found = _PROGRAMS[arguments["program"]](torch, dist, device, arguments)
+    dist.barrier()  # none leaves while another still waits for it
+    if device != "cpu":
+        torch.cuda.synchronize()
     if "results" in arguments:
         write_result(f"{arguments['results']}.{os.environ['RANK']}", found)
     return found
@@ -78,11 +76,10 @@ def _collectives(torch: Any, dist: Any, device: str, arguments: Mapping[str, Any
     sizes = _CPU_SIZES if device == "cpu" else _SIZES
     for size in sizes:
         for name in ("all_reduce", "broadcast", "all_gather", *(() if device == "cpu" else ("reduce_scatter",))):
-            call, found, expected = _collective(torch, dist, name, size // 4, number, world, device)
+            own = 2**number + int(arguments.get("fault") == "wrong_sum" and number == 1)
+            call, found, expected = _collective(torch, dist, name, size // 4, own, device)
             call()
             count = int((found != expected).sum())
-            if arguments.get("fault") == "wrong_sum" and number == 1:
-                count += 1
             wrong[name] = wrong.get(name, 0) + count
             if size == sizes[-1] and device != "cpu" and world > 1:
                 share = (2 if name == "all_reduce" else 1) * (world - 1) / world
@@ -90,34 +87,30 @@ def _collectives(torch: Any, dist: Any, device: str, arguments: Mapping[str, Any
     return {"world": world, "wrong": wrong, "bus": bus}
 
 
-def _collective(
-    torch: Any, dist: Any, name: str, count: int, number: int, world: int, device: str
-) -> tuple[Any, Any, Any]:
-    """A collective over `count` 32-bit integers in all, where its result arrives, and what that must be."""
+def _collective(torch: Any, dist: Any, name: str, count: int, value: int, device: str) -> tuple[Any, Any, Any]:
+    """A collective over `count` 32-bit integers in all, where its result arrives, and what that must be.
+
+    `value` is what this rank contributes: 2^rank, so that each sum tells who is in it.
+    """
+    number, world = dist.get_rank(), dist.get_world_size()
     part = -(-count // world)
 
-    def full(value: int, length: int = count) -> Any:
-        return torch.full((length,), value, dtype=torch.int32, device=device)
+    def full(item: int, length: int = count) -> Any:
+        return torch.full((length,), item, dtype=torch.int32, device=device)
 
     if name == "all_reduce":
-        buffer = full(2**number)
-        source = buffer.clone()
+        buffer, source = full(0), full(value)
         return lambda: dist.all_reduce(buffer.copy_(source)), buffer, 2**world - 1
     if name == "broadcast":
-        buffer = full(number + 7)
-        return lambda: dist.broadcast(buffer, 0), buffer, 7
+        buffer = full(value)
+        return lambda: dist.broadcast(buffer, 0), buffer, 1
     if name == "all_gather":
-        pieces = full(-1, part * world)
-        own = full(2**number, part)
+        pieces, own = full(-1, part * world), full(value, part)
         expected = torch.cat([full(2**other, part) for other in range(world)])
         return lambda: dist.all_gather(list(pieces.chunk(world)), own), pieces, expected
-    pieces = torch.cat([full(2**number + other, part) for other in range(world)])
-    own = full(-1, part)
-    return (
-        lambda: dist.reduce_scatter(own, list(pieces.chunk(world))),
-        own,
-        2**world - 1 + world * number,
-    )
+    pieces, own = torch.cat([full(value + other, part) for other in range(world)]), full(-1, part)
+    expected = 2**world - 1 + world * number
+    return lambda: dist.reduce_scatter(own, list(pieces.chunk(world))), own, expected
 
 
 def _seconds(torch: Any, call: Any) -> float:

@@ -30,6 +30,7 @@ from .checks import (
     rate,
     repeat,
     stack,
+    torchrun,
     workers,
 )
 from .config import Config, Expect
@@ -129,13 +130,13 @@ _ALL: tuple[Check, ...] = (
     Check("distributed.zero_cpu", distributed.zero_cpu, timeout="distributed"),
     Check("distributed.fsdp1_cpu", distributed.fsdp1_cpu, minimum=(2, 1), timeout="distributed"),
     Check("distributed.fsdp2_cpu", distributed.fsdp2_cpu, minimum=(2, 7), timeout="distributed"),
-    Check("distributed.torchrun", distributed.torchrun, timeout="distributed"),
+    Check("distributed.torchrun", torchrun.torchrun, timeout="distributed"),
     Check("distributed.nccl", distributed.nccl, needs_gpu=True, timeout="distributed"),
     Check("distributed.ddp_gpu", distributed.ddp_gpu, minimum=(2, 4), needs_gpu=True, timeout="distributed"),
     Check("distributed.zero_gpu", distributed.zero_gpu, minimum=(2, 4), needs_gpu=True, timeout="distributed"),
     Check("distributed.fsdp2_gpu", distributed.fsdp2_gpu, minimum=(2, 4), needs_gpu=True, timeout="distributed"),
     Check("distributed.cuda_ipc", distributed.cuda_ipc, needs_gpu=True, timeout="distributed"),
-    Check("distributed.nodes", distributed.nodes, timeout="nodes"),
+    Check("distributed.nodes", torchrun.nodes, timeout="nodes"),
     Check("allocator.env_valid", allocator_env.env_valid),
     Check("allocator.effective", allocator.effective, minimum=(2, 1), needs_gpu=True, timeout="allocator"),
     Check("allocator.churn", allocator.churn, needs_gpu=True, timeout="allocator"),

@@ -5,23 +5,20 @@ Ranks are processes of this guest (`ranks`). On the CPU there are two, through g
 
 from __future__ import annotations
 
-import subprocess
-import sys
 import tempfile
 import time
-from pathlib import Path
 from typing import Any
 
 from ..config import Expect
 from ..env import Env
-from ..outcome import Outcome, Skip, failed, on_gpu, verdict
-from ..parts import PartEnd, last_line, part_command, started
+from ..outcome import Outcome, Skip, on_gpu, verdict
+from ..parts import PartEnd, started
 
-_RANKS = 2
+RANKS = 2
 _DIFFERENCE = 1e-5
-_GROUP_SHARE = 5  # of the check's time a rank waits this part for the others
+GROUP_SHARE = 5  # of the check's time a rank waits this part for the others
 _DRIVER_ERRORS = ("Found no NVIDIA driver", "non-CPU accelerator", "CUDA driver", "Torch not compiled with CUDA")
-_NETWORK_REMEDY = (
+NETWORK_REMEDY = (
     "look whether the loopback interface is up in the container and the host's name resolves; "
     "GLOO_SOCKET_IFNAME=lo or NCCL_SOCKET_IFNAME chooses the interface"
 )
@@ -30,7 +27,7 @@ _NETWORK_REMEDY = (
 def gloo(env: Env, expect: Expect) -> Outcome:
     """Integers through all_reduce, broadcast and all_gather between two ranks. Bound: 0 wrong ones."""
     del expect
-    return _collectives(env, "gloo", _RANKS)
+    return _collectives(env, "gloo", RANKS)
 
 
 def nccl(env: Env, expect: Expect) -> Outcome:
@@ -77,30 +74,6 @@ def fsdp2_gpu(env: Env, expect: Expect) -> Outcome:
     return _training(env, expect, "fsdp2", "nccl")
 
 
-def torchrun(env: Env, expect: Expect) -> Outcome:
-    """``python -m torch.distributed.run`` starts two ranks that talk. Bounds: it exits with 0, and both report."""
-    del expect
-    return _torchrun(env, ["--standalone", "--nproc-per-node", str(_RANKS)], "gloo", _RANKS, "distributed")
-
-
-def nodes(env: Env, expect: Expect) -> Outcome:
-    """The same over several nodes that run this guest at once, with a rank for each GPU (or one, on the CPU)."""
-    del expect
-    world = env.config.world
-    if world is None:
-        raise Skip("one node: `gpuimg export --format k8s --smoke --multi-node` runs it on several")
-    number = env.environ.get("JOB_COMPLETION_INDEX") or env.environ.get("GPUIMG_NODE_RANK")
-    if number is None or not number.isdigit() or int(number) >= world.nodes:
-        return failed(
-            f"the number of this node is `{number}`, and there are {world.nodes}",
-            expected="JOB_COMPLETION_INDEX or GPUIMG_NODE_RANK, counted from 0",
-        )
-    devices = [device for device, index in env.devices() if index is not None]
-    options = ["--nnodes", str(world.nodes), "--node-rank", number, "--nproc-per-node", str(len(devices) or 1)]
-    options += ["--master-addr", world.address, "--master-port", str(world.port)]
-    return _torchrun(env, options, "nccl" if devices else "gloo", len(devices) or 1, "nodes")
-
-
 def cuda_ipc(env: Env, expect: Expect) -> Outcome:
     """A CUDA tensor reaches another process through torch.multiprocessing, under the image's allocator settings.
 
@@ -119,7 +92,7 @@ def cuda_ipc(env: Env, expect: Expect) -> Outcome:
     values = torch.arange(1 << 20, dtype=torch.int64, device=device)
     tensors.put(values)
     try:
-        total, problem = answers.get(timeout=env.config.timeout("distributed") / _GROUP_SHARE)
+        total, problem = answers.get(timeout=env.config.timeout("distributed") / GROUP_SHARE)
     except Exception as error:  # noqa: BLE001 - queue.Empty, or whatever the consumer's end does to the queue
         total, problem = None, f"the other process did not answer ({type(error).__name__})"
     consumer.kill()
@@ -145,10 +118,11 @@ def _consume(tensors: Any, answers: Any) -> None:
 
 def _collectives(env: Env, backend: str, world: int) -> Outcome:
     ends = _run(env, {"program": "collectives", "backend": backend}, world)
-    return _judge_collectives(ends, world, _bandwidth(ends))
+    return judge_collectives(ends, world, bandwidth(ends))
 
 
-def _judge_collectives(ends: list[PartEnd], world: int, measured: dict[str, Any]) -> Outcome:
+def judge_collectives(ends: list[PartEnd], world: int, measured: dict[str, Any]) -> Outcome:
+    """The outcome of what the ranks found in `collectives`."""
     problems = _problems(ends)
     wrong: dict[str, int] = {}
     for end in ends:
@@ -164,12 +138,12 @@ def _judge_collectives(ends: list[PartEnd], world: int, measured: dict[str, Any]
             **measured,
         },
         expected="0 wrong integers",
-        remedy=_NETWORK_REMEDY,
+        remedy=NETWORK_REMEDY,
         data=_output(ends) if problems else None,
     )
 
 
-def _bandwidth(ends: list[PartEnd]) -> dict[str, Any]:
+def bandwidth(ends: list[PartEnd]) -> dict[str, Any]:
     """Of each collective, by its slowest rank."""
     slowest: dict[str, float] = {}
     for end in ends:
@@ -180,7 +154,7 @@ def _bandwidth(ends: list[PartEnd]) -> dict[str, Any]:
 
 def _training(env: Env, expect: Expect, strategy: str, backend: str) -> Outcome:
     del expect
-    world = _RANKS if backend == "gloo" else len(env.devices())
+    world = RANKS if backend == "gloo" else len(env.devices())
     ends = _run(env, {"program": "train", "strategy": strategy, "backend": backend}, world)
     problems = _problems(ends)
     output = " ".join(end.output for end in ends)
@@ -194,77 +168,23 @@ def _training(env: Env, expect: Expect, strategy: str, backend: str) -> Outcome:
         problems,
         measured={"ranks": (world, "count"), "difference": (largest, "relative")},
         expected=f"within {_DIFFERENCE:g} of one process",
-        remedy=_NETWORK_REMEDY if len(differences) < len(ends) else "run it again; if it stays, report it to PyTorch",
+        remedy=NETWORK_REMEDY if len(differences) < len(ends) else "run it again; if it stays, report it to PyTorch",
         data=_output(ends) if problems else None,
     )
 
 
 def _run(env: Env, arguments: dict[str, Any], world: int) -> list[PartEnd]:
     """Run `world` ranks on this machine to their ends."""
-    wait = env.config.timeout("distributed") / _GROUP_SHARE
+    wait = env.config.timeout("distributed") / GROUP_SHARE
     with tempfile.TemporaryDirectory() as folder:
         common = {**arguments, "world": world, "store": f"{folder}/store", "timeout": wait, "fault": env.part_fault}
-        requests = [("rank", {**common, "rank": number}, _rank_environment(env)) for number in range(world)]
+        requests = [("rank", {**common, "rank": number}, rank_environment(env)) for number in range(world)]
         with started(requests) as parts:
             deadline = time.monotonic() + 2 * wait
             return [part.end(deadline) for part in parts]
 
 
-def _torchrun(env: Env, options: list[str], backend: str, local: int, timeout: str) -> Outcome:
-    wait = env.config.timeout(timeout)
-    with tempfile.TemporaryDirectory() as folder:
-        results = Path(folder) / "result"
-        arguments = {
-            "program": "collectives",
-            "backend": backend,
-            "timeout": wait / _GROUP_SHARE,
-            "results": str(results),
-            "fault": env.part_fault,
-        }
-        guest = part_command("rank", arguments)[1:]
-        command = [sys.executable, "-m", "torch.distributed.run", *options, *guest]
-        answer = subprocess.run(
-            command,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            env=_rank_environment(env),
-            timeout=0.9 * wait,
-            check=False,
-        )
-        found = [_read(path) for path in sorted(Path(folder).glob("result.*"))]
-    ends = [PartEnd(0, result, "") for result in found]
-    outcome = _judge_collectives(ends, len(found), {"reported": (len(found), "count"), **_bandwidth(ends)})
-    if answer.returncode == 0 and len(found) == local:
-        return outcome
-    why = (
-        f"torchrun exited with code {answer.returncode}: {_cause(answer.stdout)}"
-        if answer.returncode
-        else "it exited with 0"
-    )
-    return failed(
-        f"{why}, and {len(found)} of {local} ranks reported",
-        measured=outcome.measured,
-        expected=f"{local} ranks report",
-        remedy=_NETWORK_REMEDY,
-        data={"output": answer.stdout[-4096:]},
-    )
-
-
-def _read(path: Path) -> Any:
-    import json
-
-    return json.loads(path.read_text(encoding="utf-8"))
-
-
-def _cause(output: str) -> str:
-    """The line in which a rank says what it died of: torchrun's own report comes after it and says less."""
-    lines = output.splitlines()
-    told = [line for line in lines if "Error" in line and "ChildFailedError" not in line]
-    return told[-1].strip() if told else last_line(output)
-
-
-def _rank_environment(env: Env) -> dict[str, str]:
+def rank_environment(env: Env) -> dict[str, str]:
     """Ranks of one machine talk over loopback, whatever the container's network is; NCCL says what goes wrong."""
     defaults = {"NCCL_DEBUG": "WARN", "OMP_NUM_THREADS": "1"}
     if env.config.world is None:

@@ -10,6 +10,7 @@ import json
 import os
 import shlex
 import shutil
+import socket
 import subprocess
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -22,7 +23,7 @@ from gpuimg.model import Status
 from gpuimg.smoke.guest.faults import FAULTS
 from gpuimg.smoke.guest.registry import CHECKS
 from gpuimg.smoke.guest.versions import release
-from gpuimg.smoke.protocol import LINES_SCHEMA
+from gpuimg.smoke.protocol import LINES_SCHEMA, read_report
 from tests.guest.conftest import Guest, by_name, clean_environment, failures
 
 # Fails for a real fault below, and has no injected one.
@@ -54,6 +55,8 @@ _QUICK = [
 # The machine's own: too little shared memory, or an nvcc of another CUDA, is no fault of the guest.
 _OF_THE_MACHINE = ["dataloader.shm", "compiler.cuda_ext"]
 _HEALTHY = "healthy"
+# Faults that need a machine of their own, or much time: each has its own test below.
+_APART = {"too_large", "stopped"}
 
 
 def test_every_check_has_a_fault() -> None:
@@ -87,6 +90,7 @@ def test_real_lines_validate(guest: Guest, torch_python: str, pyz: Path, tmp_pat
 def test_check_fails_for_its_injected_fault_and_no_other_does(guest: Guest, turn: int) -> None:
     """One run for each turn: the first fault of every check, then the second of those that have one, …"""
     injected = {check: list(faults)[turn] for check, faults in FAULTS.items() if len(faults) > turn}
+    injected = {check: fault for check, fault in injected.items() if fault not in _APART}
     only = {"skip": _OF_THE_MACHINE[1:]} if turn == 0 else {"only": list(injected)}
     injected = {check: fault for check, fault in injected.items() if turn or check not in _OF_THE_MACHINE[1:]}
     report = guest({**only, "inject": injected})
@@ -178,6 +182,51 @@ def test_shared_memory_of_an_engines_default(guest: Guest, own_mounts: Sequence[
     report = guest({"only": _QUICK}, wrap=mounted(own_mounts, "mount -t tmpfs -o size=64m tmpfs /dev/shm"))
     assert failures(report) == {"dataloader.shm": "/dev/shm has 64 MiB free of 64 MiB"}
     assert "--shm-size 8g" in str(by_name(report)["dataloader.shm"].remedy)
+
+
+@pytest.mark.parametrize("method", ["fork", "spawn", "forkserver"])
+def test_batches_beyond_the_shared_memory(guest: Guest, own_mounts: Sequence[str], method: str) -> None:
+    """The worker dies of SIGBUS, or torch says what it lacks: either way the check fails, and names the remedy."""
+    check = f"dataloader.workers_{method}"
+    wrap = mounted(own_mounts, "mount -t tmpfs -o size=64m tmpfs /dev/shm")
+    report = guest({"only": [check, "host.user"], "inject": {check: "too_large"}}, wrap=wrap)
+    assert set(failures(report)) == {check}
+    assert "--shm-size 8g" in str(by_name(report)[check].remedy)
+
+
+def test_rank_that_stops_ends_the_check_at_its_time_limit(guest: Guest) -> None:
+    config = {"only": ["distributed.gloo", "host.user"], "timeouts": {"distributed": 50}}
+    report = guest({**config, "inject": {"distributed.gloo": "stopped"}})
+    assert set(failures(report)) == {"distributed.gloo"}
+    assert "rank 1: it did not end in time" in failures(report)["distributed.gloo"]
+
+
+def test_nodes_meet_and_each_reports(torch_python: str, pyz: Path, tmp_path: Path) -> None:
+    """Two guests as the pods of two nodes run them: the same config, and each its own index."""
+    world = {"nodes": 2, "address": "127.0.0.1", "port": free_port()}
+    config = tmp_path / "config.json"
+    config.write_text(json.dumps({"only": ["distributed.nodes"], "world": world}))
+    command = [torch_python, str(pyz), "--config", str(config)]
+    nodes = [
+        subprocess.Popen(
+            command,
+            stdout=subprocess.PIPE,
+            env={**clean_environment(), "JOB_COMPLETION_INDEX": str(index), "GPUIMG_NODE": f"node-{index}"},
+        )
+        for index in range(2)
+    ]
+    for index, node in enumerate(nodes):
+        stdout, _ = node.communicate(timeout=300)
+        report = read_report(stdout.splitlines(), image=None, exit_code=node.returncode)
+        assert failures(report) == {}
+        assert report.node == f"node-{index}"
+        assert by_name(report)["distributed.nodes"].measured["ranks"].value == 2
+
+
+def free_port() -> int:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return int(listener.getsockname()[1])
 
 
 def test_library_that_does_not_open(guest: Guest, site_packages: Path, tmp_path: Path) -> None:

@@ -129,7 +129,7 @@ _ALL: tuple[Check, ...] = (
     Check("distributed.ddp_cpu", distributed.ddp_cpu, timeout="distributed"),
     Check("distributed.zero_cpu", distributed.zero_cpu, timeout="distributed"),
     Check("distributed.fsdp1_cpu", distributed.fsdp1_cpu, minimum=(2, 1), timeout="distributed"),
-    Check("distributed.fsdp2_cpu", distributed.fsdp2_cpu, minimum=(2, 7), timeout="distributed"),
+    Check("distributed.fsdp2_cpu", distributed.fsdp2_cpu, minimum=(2, 9), timeout="distributed"),
     Check("distributed.torchrun", torchrun.torchrun, timeout="distributed"),
     Check("distributed.nccl", distributed.nccl, needs_gpu=True, timeout="distributed"),
     Check("distributed.ddp_gpu", distributed.ddp_gpu, minimum=(2, 4), needs_gpu=True, timeout="distributed"),

@@ -55,7 +55,7 @@ def fsdp1_cpu(env: Env, expect: Expect) -> Outcome:
 
 
 def fsdp2_cpu(env: Env, expect: Expect) -> Outcome:
-    """``fully_shard`` of each layer; releases before 2.7 can't on the CPU."""
+    """``fully_shard`` of each layer. Before 2.7 it can't on the CPU; 2.8.0 adds gradients there and doesn't average."""
     return _training(env, expect, "fsdp2", "gloo")
 
 

@@ -88,12 +88,15 @@ FAULTS: Mapping[str, Mapping[str, Fault]] = {
     "host.error_surfaces": {"silent": simulated(assert_async=lambda _: None)},
     "dataloader.shm": {"small": world(statvfs=lambda _: _SmallShm), "absent": world(shm_path="/nonexistent")},
     **{
-        f"dataloader.workers_{method}": {"wrong": world(part_fault="wrong")}
+        f"dataloader.workers_{method}": {
+            "wrong": world(part_fault="wrong"),
+            "too_large": world(part_fault="too_large"),
+        }
         for method in ("fork", "spawn", "forkserver")
     },
     "compiler.toolchain": {"no_gcc": world(which=lambda _: None, environ={})},
     "compiler.cuda_ext": {"no_nvcc": both(world(which=lambda _: None), promise(toolkit=True))},
-    "distributed.gloo": {"wrong_sum": world(part_fault="wrong_sum")},
+    "distributed.gloo": {"wrong_sum": world(part_fault="wrong_sum"), "stopped": world(part_fault="stopped")},
     **{
         f"distributed.{strategy}_cpu": {"gradient_scale": world(part_fault="gradient_scale")}
         for strategy in ("ddp", "zero", "fsdp1", "fsdp2")

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from gpuimg.model import Report
 
 app = typer.Typer(
-    help="Show saved reports, or merge those of several machines.",
+    help="Show saved reports, merge those of several machines, or tell their schema.",
     no_args_is_help=True,
     rich_markup_mode=None,
 )
@@ -84,6 +84,17 @@ def show(files: Files, html_file: options.HtmlFile = None, markdown_file: option
         pages.append(render_summary(reports, width=out.width, colour=out.colour, unicode=out.unicode))
     console.data("\n".join(pages))
     return outcome.write_reports(console, targets, reports)
+
+
+@app.command("schema")
+def schema() -> None:
+    """Print the JSON Schema of what `verify --json` and `report merge` write."""
+    import json
+
+    from gpuimg.cli.console import Console
+    from gpuimg.report import as_json
+
+    Console().data(json.dumps(as_json.schema(), indent=2))
 
 
 def _read(files: Sequence[Path]) -> list[tuple[str, Sequence[Report]]]:

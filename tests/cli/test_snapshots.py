@@ -86,6 +86,7 @@ CASES: Final[dict[str, str | list[str]]] = {
     "export-hostile-name": ["export", "2.6-cu124", "--format", "k8s", "--smoke", "--name", "x\nkind: Pod\x1b[2J"],
     "export-hostile-image": ["export", "x:1\nkind: Pod", "--format", "k8s", "--smoke"],
     "report-help": "report --help",
+    "report-schema-help": "report schema --help",
     "report-merge-help": "report merge --help",
     "report-merge": [
         "report",

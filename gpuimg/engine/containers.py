@@ -17,6 +17,8 @@ from gpuimg.model import Image
 LABEL = "io.gpuimg.container"
 """On every container that gpuimg makes, so that one left by a killed process can be found."""
 GIB = 2**30
+_GPU_CAPABILITIES: Final = ("SYS_PTRACE",)
+"""By which processes pass each other CUDA tensors that lie in expandable segments (pytorch issue 165685)."""
 _END_S: Final = 30.0
 """How long threads may take to see that their containers are gone."""
 _NO_GPU = {"NVIDIA_VISIBLE_DEVICES": "void"}
@@ -150,6 +152,7 @@ def _start(
                 mem_limit=options.memory_bytes,
                 init=True,
                 device_requests=gpu_requests(options.gpus),
+                cap_add=None if options.gpus is None else list(_GPU_CAPABILITIES),
             ),
         )
         if files:

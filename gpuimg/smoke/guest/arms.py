@@ -37,7 +37,7 @@ def or_skip(program: Callable[[Mapping[str, Any]], Any]) -> Callable[[Mapping[st
 def probe(arguments: Mapping[str, Any]) -> dict[str, Any]:
     """What is free, and what a step of the workload takes: bytes that stay, and bytes for each token.
 
-    Arguments: ``workload``, ``index`` of the GPU, ``simulated``.
+    Arguments: ``workload``, ``index`` of the GPU, ``small`` (the smaller network), ``simulated``.
     """
     memory = _memory(arguments)
     free, total = memory.free_and_total()
@@ -75,9 +75,9 @@ def arm(arguments: Mapping[str, Any]) -> dict[str, Any]:
         lengths.sort(reverse=True)
     steps: list[dict[str, Any]] = []
     ran = True
+    shape = _shape(arguments, free)
     try:
         with memory.recording():
-            shape = _shape(arguments, free)
             trainer = workload.Trainer(memory.device, shape, dropout=True, choose=choose)
             for length in lengths:
                 memory.reset_peaks()
@@ -86,17 +86,19 @@ def arm(arguments: Mapping[str, Any]) -> dict[str, Any]:
     except memory.out_of_memory:
         ran = False
     found = _numbers(memory.stats())
-    worst = max(steps, key=lambda step: int(step["reserved_peak"]), default=found)
+    fullest = max(steps, key=lambda step: (step["allocated_peak"], step["reserved_peak"]), default=found)
     timed = [step["seconds"] for step in steps[len(lengths) // _WARM_SHARE :]]
     return {
         "ran": ran,
+        "shape": shape.name,
         "free": free,
         "lengths": lengths,
         "expandable": expandable(memory.snapshot()["segments"]),
-        "peak_reserved": worst["reserved_peak"],
-        "peak_allocated": max((step["allocated_peak"] for step in steps), default=found["allocated_peak"]),
-        # Of one moment: peaks of different steps don't divide.
-        "fragmentation": 1 - worst["allocated_peak"] / worst["reserved_peak"] if worst["reserved_peak"] else 0.0,
+        "peak_reserved": max((step["reserved_peak"] for step in steps), default=found["reserved_peak"]),
+        "peak_allocated": fullest["allocated_peak"],
+        # Of one step, since peaks of different ones don't divide; of the fullest, since what is reserved hardly falls:
+        # a short step later, which needs one page more, would be held against all that the long one left.
+        "fragmentation": 1 - fullest["allocated_peak"] / fullest["reserved_peak"] if fullest["reserved_peak"] else 0.0,
         "retries": found["retries"],
         "ooms": found["ooms"],
         "mallocs": found["mallocs"],
@@ -120,7 +122,7 @@ def _memory(arguments: Mapping[str, Any]) -> Any:
 
 def _shape(arguments: Mapping[str, Any], free: int) -> workload.Shape:
     simulated = arguments["simulated"]
-    shape = fitting_shape(arguments["workload"], free)
+    shape = fitting_shape(arguments["workload"], free, small=arguments["small"])
     if simulated is None or "layers" not in simulated:
         return shape
     return workload.Shape(

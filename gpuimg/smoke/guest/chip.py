@@ -6,6 +6,7 @@ import subprocess
 from dataclasses import dataclass
 
 from .config import Datasheet
+from .driver import Gpu
 from .env import Env
 
 _CAP_SHARE = 0.99  # a limit that was set back to its default is printed with roundings
@@ -36,19 +37,19 @@ def promise(env: Env, index: int | None) -> Promise:
     sheet = next((item for item in env.config.datasheets if gpu.name in item.devices), None)
     if sheet is None:
         return Promise(None, f"no datasheet of `{gpu.name}` is known here")
-    limit = _power_limit(env, gpu.index)
+    limit = _power_limit(env, gpu)
     if limit is not None and limit[0] < _CAP_SHARE * limit[1]:
         return Promise(None, f"its power is capped at {limit[0]:g} W of {limit[1]:g} W")
     return Promise(sheet)
 
 
-def _power_limit(env: Env, index: int) -> tuple[float, float] | None:
+def _power_limit(env: Env, gpu: Gpu) -> tuple[float, float] | None:
     """The power limit in force and the default one, in W; None where nvidia-smi is not there or can't tell."""
     program = env.which("nvidia-smi")
-    if program is None:
+    if program is None or gpu.uuid is None:  # it counts GPUs otherwise than CUDA: an index may name another
         return None
     query = "--query-gpu=enforced.power.limit,power.default_limit"
-    command = [program, query, "--format=csv,noheader,nounits", f"--id={index}"]
+    command = [program, query, "--format=csv,noheader,nounits", f"--id={gpu.uuid}"]
     try:
         answer = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False).stdout
         limit, default = (float(text) for text in answer.strip().split(","))

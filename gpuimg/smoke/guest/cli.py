@@ -9,6 +9,7 @@ import os
 import shutil
 import signal
 import sys
+import traceback
 from collections.abc import Sequence
 from pathlib import Path
 from types import FrameType
@@ -84,13 +85,19 @@ def _part(options: argparse.Namespace) -> int:
 
     faulthandler.enable()
     end_with_parent()
-    result = PARTS[options.part](json.loads(options.arguments))
-    if options.result_file:
-        write_result(options.result_file, result)
+    try:
+        result = PARTS[options.part](json.loads(options.arguments))
+        if options.result_file:
+            write_result(options.result_file, result)
+        code = 0
+    except BaseException as error:  # noqa: BLE001 - whatever ends it must not meet what libraries do at exit
+        traceback.print_exc()
+        code = error.code if isinstance(error, SystemExit) and isinstance(error.code, int) else 1
     sys.stdout.flush()
-    # A part is over with its result. What libraries do at exit is not what is measured: gloo's threads abort or hang
-    # there in some releases.
-    os._exit(0)
+    sys.stderr.flush()
+    # A part is over with its result, or its error. What libraries do at exit is not what is measured: gloo's threads
+    # abort or hang there in some releases.
+    os._exit(code)
 
 
 def _stop(number: int, frame: FrameType | None) -> None:

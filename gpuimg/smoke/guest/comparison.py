@@ -46,6 +46,7 @@ class Comparison:
     name: str
     setting: str
     index: int
+    small: bool
     budget: int
     free: int
     batch: int
@@ -57,6 +58,7 @@ class Comparison:
         arguments = {
             "workload": self.name,
             "index": self.index,
+            "small": self.small,
             "simulated": self.env.simulation,
             "seed": seed,
             "batch": self.batch,
@@ -118,8 +120,17 @@ def _record(env: Env, expect: Expect, name: str) -> dict[str, Any]:
 
 def _prepared(env: Env, expect: Expect, name: str) -> Comparison:
     """Ask what is free and what a step takes, and choose the batch, or the longest sequence, that fits."""
+    for small in (False, True):
+        found = _prepare_with(env, expect, name, small=small)
+        if found is not None:
+            return found
+    raise Skip("what is free holds no step of this workload")
+
+
+def _prepare_with(env: Env, expect: Expect, name: str, *, small: bool) -> Comparison | None:
+    """With the network that fits, or the smaller one; None where a step of it doesn't."""
     simulated = env.simulation
-    arguments = {"workload": name, "index": 0, "simulated": simulated}
+    arguments = {"workload": name, "index": 0, "small": small, "simulated": simulated}
     found = _part(env, "probe", arguments, "", f"the probe of {name}")
     if found["free"] < _OTHERS_SHARE * found["total"]:
         raise Skip(
@@ -133,13 +144,14 @@ def _prepared(env: Env, expect: Expect, name: str) -> Comparison:
     else:
         batch = min(_LARGEST_BATCH, tokens // longest)
     if batch < 1 or (name == workload.LONG and longest <= workload.SHORTEST_LONG):
-        raise Skip(f"{budget / GIB:.1f} GiB hold no step of this workload")
+        return None
     steps = simulated["steps"] if simulated else workload.STEPS[name]
     return Comparison(
         env=env,
         name=name,
         setting=tuned(env, expect),
         index=0,
+        small=small,
         budget=budget,
         free=found["free"],
         batch=batch,
@@ -173,6 +185,8 @@ def _compare(this: Comparison) -> dict[str, Any]:
             shown = runs
     return {
         "workload": _name(this),
+        "shape": shown["default"]["shape"],
+        "searched": config.mode == FULL,
         "setting": this.setting,
         "batch": this.batch,
         "longest": this.longest,

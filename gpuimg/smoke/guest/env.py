@@ -11,6 +11,7 @@ import shutil
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any, Callable
 
@@ -41,8 +42,16 @@ def _scaled_matmul(left: Any, right: Any) -> Any:
     """Of fp8 operands with scales of 1, the result in bf16. The library wants the second operand column-major."""
     import torch
 
-    one = torch.ones((), device=left.device)
+    one = _one(left.device)
     return torch._scaled_mm(left, right.t().contiguous().t(), one, one, out_dtype=torch.bfloat16)
+
+
+@cache
+def _one(device: Any) -> Any:
+    """A scale of 1, made once: its kernel would be timed with the product."""
+    import torch
+
+    return torch.ones((), device=device)
 
 
 def _assert_async(value: Any) -> None:
@@ -68,11 +77,12 @@ def _time_call(call: Callable[[], Any], device: str) -> float:
         start = time.perf_counter()
         call()
         return time.perf_counter() - start
-    begin, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
-    begin.record()
-    call()
-    end.record()
-    end.synchronize()
+    with torch.cuda.device(device):  # events are of the current one
+        begin, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
+        begin.record()
+        call()
+        end.record()
+        end.synchronize()
     return float(begin.elapsed_time(end)) / 1000
 
 
@@ -141,9 +151,14 @@ class Env:
         return release(installed.torch_version() or "")
 
     def devices(self) -> list[tuple[str, int | None]]:
-        """Where to compute, as torch names it and with the GPU's index: every GPU that torch can use, else the CPU."""
+        """Where to compute, as torch names it and with the GPU's index: every GPU that the driver shows, else the CPU.
+
+        A GPU that torch then can't use raises torch's own error: what was to run there must not pass on the CPU.
+        torch's count is not asked: it may be that of the driver's management library, which counts otherwise.
+        """
         import torch
 
-        if self.simulated or not self.gpus or not torch.cuda.is_available():
+        if self.simulated or not self.gpus or torch.version.cuda is None:
             return [("cpu", None)]
-        return [(f"cuda:{index}", index) for index in range(torch.cuda.device_count())]
+        torch.cuda.init()
+        return [(f"cuda:{index}", index) for index in range(len(self.gpus))]

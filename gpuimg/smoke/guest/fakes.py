@@ -86,8 +86,8 @@ class FakeMemory:
             raise FakeOutOfMemory(f"tried to allocate {size_bytes} bytes")
         return self._track(self._torch.empty(1, dtype=self._torch.uint8), size_bytes)
 
-    def holds(self, length: int) -> bool:
-        return length <= 512
+    def spare(self) -> int:
+        return GIB
 
     def trainer(self) -> Any:
         return _FakeTrainer(self, self._fault)
@@ -106,6 +106,7 @@ class _FakeTrainer:
     """Takes and frees as a training step does; its loss depends on weights that only `step` changes."""
 
     name = "fake"
+    token_bytes = 1 << 20
 
     def __init__(self, memory: FakeMemory, fault: str) -> None:
         self._memory = memory

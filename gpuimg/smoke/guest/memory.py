@@ -57,6 +57,9 @@ class CudaMemory:
         return int(self.stats().get("reserved_bytes.all.current", 0))
 
     def snapshot(self) -> Mapping[str, Any]:
+        """As ``torch.cuda.memory._snapshot``; empty for a backend that has none, which would raise."""
+        if self._torch.cuda.get_allocator_backend() != "native":
+            return {"segments": []}
         return dict(self._torch.cuda.memory._snapshot())
 
     def limit(self, cap_bytes: int) -> None:
@@ -64,9 +67,11 @@ class CudaMemory:
         _, total = self.free_and_total()
         self._torch.cuda.set_per_process_memory_fraction(min(1.0, cap_bytes / total), self.device)
 
-    def holds(self, length: int) -> bool:
-        """Whether four sequences of this length surely fit: BERT-large takes 1.2 MiB a token, its cache as much."""
-        return 6 * GIB + 4 * length * (2 << 20) < 0.8 * (self.free_and_total()[0] + self.reserved())
+    def spare(self) -> int:
+        """What a step may still take: what is free, and what is cached."""
+        stats = self.stats()
+        cached = stats.get("reserved_bytes.all.current", 0) - stats.get("allocated_bytes.all.current", 0)
+        return self.free_and_total()[0] + int(cached)
 
     def collect(self) -> None:
         """Drop what Python no longer reaches."""
@@ -99,13 +104,13 @@ class CudaMemory:
         return workload.Trainer(self.device, fitting_shape(workload.BERT, self.free_and_total()[0]))
 
 
-def fitting_shape(name: str, free: int) -> workload.Shape:
+def fitting_shape(name: str, free: int, *, small: bool = False) -> workload.Shape:
     """The size of a workload's network for so many bytes free. Raises Skip where not even the small one fits."""
     if free < 3 * GIB:
         raise Skip(f"{free / GIB:.1f} GiB are free on the GPU, and the workload needs 3")
-    large = free >= 8 * GIB
+    large = free >= 8 * GIB and not small
     if name == workload.MIXTURE:
-        return workload.MOE if free >= 16 * GIB else workload.SMALL_MOE
+        return workload.MOE if free >= 16 * GIB and not small else workload.SMALL_MOE
     return workload.LARGE if large else workload.BASE
 
 

@@ -23,7 +23,7 @@ from .process import guest_command, run_process
 from .registry import Check
 from .versions import release
 
-_PROBE_TIMEOUT_S = 60.0
+_PROBE_TIMEOUT_S = 180.0  # eight GPUs without persistence mode take tens of seconds to wake
 
 
 def run(config: Config, raw: Mapping[str, Any], *, root: Path) -> int:

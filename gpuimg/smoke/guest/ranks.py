@@ -67,8 +67,7 @@ def _misbehave(fault: str, number: int) -> None:
 def _collectives(torch: Any, dist: Any, device: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
     """Integers through every collective, and the bus bandwidth of the largest size in GB/s.
 
-    Bus bandwidth as nccl-tests define it: bytes ÷ time × 2 (n - 1) / n for all_reduce, × (n - 1) / n for the others
-    (github.com/NVIDIA/nccl-tests/blob/master/doc/PERFORMANCE.md).
+    Bus bandwidth is bytes ÷ time × a factor, as nccl-tests define it: see `_bus_factor`.
     """
     number, world = dist.get_rank(), dist.get_world_size()
     wrong: dict[str, int] = {}
@@ -76,41 +75,48 @@ def _collectives(torch: Any, dist: Any, device: str, arguments: Mapping[str, Any
     sizes = _CPU_SIZES if device == "cpu" else _SIZES
     for size in sizes:
         for name in ("all_reduce", "broadcast", "all_gather", *(() if device == "cpu" else ("reduce_scatter",))):
-            own = 2**number + int(arguments.get("fault") == "wrong_sum" and number == 1)
+            own = number + 1 + int(arguments.get("fault") == "wrong_sum" and number == 1)
             call, found, expected = _collective(torch, dist, name, size // 4, own, device)
             call()
             count = int((found != expected).sum())
             wrong[name] = wrong.get(name, 0) + count
             if size == sizes[-1] and device != "cpu" and world > 1:
-                share = (2 if name == "all_reduce" else 1) * (world - 1) / world
-                bus[name] = size * share / _seconds(torch, call) / 1e9
+                bus[name] = size * _bus_factor(name, world) / _seconds(torch, call) / 1e9
     return {"world": world, "wrong": wrong, "bus": bus}
+
+
+def _bus_factor(name: str, world: int) -> float:
+    """What each link carries for a byte of the result (github.com/NVIDIA/nccl-tests/blob/master/doc/PERFORMANCE.md)."""
+    if name == "broadcast":
+        return 1.0
+    return (2 if name == "all_reduce" else 1) * (world - 1) / world
 
 
 def _collective(torch: Any, dist: Any, name: str, count: int, value: int, device: str) -> tuple[Any, Any, Any]:
     """A collective over `count` 32-bit integers in all, where its result arrives, and what that must be.
 
-    `value` is what this rank contributes: 2^rank, so that each sum tells who is in it.
+    `value` is what this rank contributes: its number and 1. The call does nothing but the collective: it is timed.
     """
     number, world = dist.get_rank(), dist.get_world_size()
-    part = -(-count // world)
+    part, total = -(-count // world), world * (world + 1) // 2
 
     def full(item: int, length: int = count) -> Any:
         return torch.full((length,), item, dtype=torch.int32, device=device)
 
     if name == "all_reduce":
-        buffer, source = full(0), full(value)
-        return lambda: dist.all_reduce(buffer.copy_(source)), buffer, 2**world - 1
+        buffer = full(value)
+        return lambda: dist.all_reduce(buffer), buffer, total
     if name == "broadcast":
         buffer = full(value)
         return lambda: dist.broadcast(buffer, 0), buffer, 1
     if name == "all_gather":
         pieces, own = full(-1, part * world), full(value, part)
-        expected = torch.cat([full(2**other, part) for other in range(world)])
-        return lambda: dist.all_gather(list(pieces.chunk(world)), own), pieces, expected
+        expected = torch.cat([full(other + 1, part) for other in range(world)])
+        if device == "cpu":  # gloo gathers into a list
+            return lambda: dist.all_gather(list(pieces.chunk(world)), own), pieces, expected
+        return lambda: dist.all_gather_into_tensor(pieces, own), pieces, expected
     pieces, own = torch.cat([full(value + other, part) for other in range(world)]), full(-1, part)
-    expected = 2**world - 1 + world * number
-    return lambda: dist.reduce_scatter(own, list(pieces.chunk(world))), own, expected
+    return lambda: dist.reduce_scatter_tensor(own, pieces), own, total + world * number
 
 
 def _seconds(torch: Any, call: Any) -> float:

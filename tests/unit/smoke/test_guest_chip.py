@@ -15,7 +15,7 @@ _SHEET = Datasheet(devices=("NVIDIA Example 80GB",), tflops={"fp16": 100.0}, ban
 
 
 def env(name: str, nvidia_smi: str | None = None) -> Env:
-    gpu = Gpu(index=0, name=name, cc="9.0", memory_bytes=80 << 30)
+    gpu = Gpu(index=0, name=name, cc="9.0", memory_bytes=80 << 30, uuid="GPU-0")
     return Env(gpus=(gpu,), config=Config(datasheets=(_SHEET,)), which=lambda _: nvidia_smi)
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from gpuimg.smoke.guest.checks import allocator_arms
-from gpuimg.smoke.guest.comparison import PAIRS, most_runs
+from gpuimg.smoke.guest.comparison import PAIRS, ArmError, most_runs
 from gpuimg.smoke.guest.config import DEFAULT, FULL, QUICK, Config, Expect
 from gpuimg.smoke.guest.env import Env
 from gpuimg.smoke.guest.workload import BERT, FIXED, LONG, WORKLOADS
@@ -29,7 +29,14 @@ def record(env: Env, workload: str, peaks: list[tuple[float, float]], **changes:
         {"seed": seed, "first": "default", "default": run(default), "tuned": run(tuned)}
         for seed, (default, tuned) in enumerate(peaks)
     ]
-    found = {"workload": workload, "setting": "expandable_segments:True", "pairs": pairs, "caps": None, **changes}
+    found = {
+        "workload": workload,
+        "setting": "expandable_segments:True",
+        "pairs": pairs,
+        "caps": None,
+        "searched": True,
+        **changes,
+    }
     assert env.shared is not None
     (env.shared / f"{workload}-{env.config.mode}-.json").write_text(json.dumps(found))
 
@@ -91,7 +98,7 @@ def test_no_worse_looks_at_memory_time_and_caps(env: Env) -> None:
     slow = {"seed": 0, "default": run(20), "tuned": run(20, step_ms=12.0)}
     for changes, part in (
         ({"caps": {"default": {"smallest": 18 * GIB}, "tuned": {"smallest": 19 * GIB}}}, "needs 19.00 GiB"),
-        ({"pairs": [slow]}, "1.20 × as long"),
+        ({"pairs": [slow] * 5}, "1.20 × as long"),
     ):
         record(env, LONG, [(20, 18)] * 5, **changes)
         outcome = allocator_arms.no_worse(env, Expect())
@@ -99,6 +106,23 @@ def test_no_worse_looks_at_memory_time_and_caps(env: Env) -> None:
         assert part in str(outcome.reason)
     record(env, LONG, [(20, 21)] * 5)
     assert "long reserves 21.00 GiB" in str(allocator_arms.no_worse(env, Expect()).reason)
+
+
+def test_tried_caps_allow_the_next_one_and_searched_ones_do_not(env: Env) -> None:
+    caps = {"default": {"smallest": 1020}, "tuned": {"smallest": 1060}}
+    for searched, status in ((False, "PASS"), (True, "FAIL")):
+        for workload in WORKLOADS:
+            record(env, workload, [(20, 18)] * 5, caps=caps, searched=searched)
+        assert allocator_arms.no_worse(env, Expect()).status == status
+
+
+def test_arm_that_died_is_no_workload_to_leave_out(env: Env) -> None:
+    assert env.shared is not None
+    for workload in WORKLOADS:
+        record(env, workload, [(20, 18)] * 5)
+    (env.shared / "moe-default-.json").write_text(json.dumps({"error": "the tuned arm with seed 1 ran out of memory"}))
+    with pytest.raises(ArmError, match="ran out of memory"):
+        allocator_arms.retries(env, Expect())
 
 
 def test_workload_that_could_not_run_is_left_out_of_the_judgement(env: Env) -> None:

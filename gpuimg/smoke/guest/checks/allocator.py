@@ -14,7 +14,7 @@ from ..config import Expect
 from ..env import Env
 from ..known import parse_allocator
 from ..memory import expandable, series
-from ..outcome import Outcome, Skip, on_gpu, verdict
+from ..outcome import Outcome, Skip, on_gpu, skipped, verdict
 from .allocator_env import in_force
 
 _MIB = 1 << 20
@@ -70,13 +70,19 @@ def churn(env: Env, expect: Expect) -> Outcome:
 
 
 def each_gpu(env: Env, check: Callable[[Env, Any], Outcome]) -> Outcome:
-    """The first failure, else the last outcome."""
+    """The first failure, else what came of the last GPU on which it could run. Raises Skip where it could on none."""
     indices = range(1 if env.simulated else len(env.devices()))
-    for index in indices:
-        outcome = on_gpu(check(env, env.memory(index)), index)
-        if outcome.status != "PASS":
-            return outcome
-    return outcome if len(indices) == 1 else on_gpu(outcome, None)
+    outcomes = [_outcome_on(env, check, index) for index in indices]
+    ran = [outcome for outcome in outcomes if outcome.status != "SKIP"]
+    failed_on = next((outcome for outcome in ran if outcome.status != "PASS"), None)
+    return failed_on or (ran or outcomes)[-1]
+
+
+def _outcome_on(env: Env, check: Callable[[Env, Any], Outcome], index: int) -> Outcome:
+    try:
+        return on_gpu(check(env, env.memory(index)), index)
+    except Skip as reason:
+        return on_gpu(skipped(str(reason)), index)
 
 
 def _churn(env: Env, memory: Any) -> Outcome:

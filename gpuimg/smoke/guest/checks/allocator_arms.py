@@ -21,6 +21,8 @@ from ..outcome import Outcome, Skip, failed, on_gpu, verdict
 _CLAIMS: Mapping[str, tuple[int, int | None]] = {workload.BERT: (12, 18), workload.LONG: (20, None)}
 _PAIRS_TO_SHOW = 5
 _PEAK_RATIO, _PEAK_ROOM, _TIME_RATIO, _CAP_RATIO = 1.02, 64 << 20, 1.10, 1.02
+_GRID_RATIO = 1.06
+"""From one of the caps that the default run tries to the next."""
 _FRAGMENTATION, _FRAGMENTATION_FROM = 0.15, 4 * GIB
 _REMEDY = "unset the allocator variable for this workload, and report torch, GPU and setting"
 
@@ -67,7 +69,7 @@ def retries(env: Env, expect: Expect) -> Outcome:
 
 
 def fragmentation(env: Env, expect: Expect) -> Outcome:
-    """What is reserved and not allocated, at the step with peak reserved. Bound: ≤ 0.15 with expandable segments.
+    """What is reserved and not allocated, at the step that allocates most. Bound: ≤ 0.15 with expandable segments.
 
     Their pages are 20 MiB, so that it holds from 4 GiB reserved on only.
     """
@@ -92,7 +94,8 @@ def fragmentation(env: Env, expect: Expect) -> Outcome:
 def no_worse(env: Env, expect: Expect) -> Outcome:
     """The median over the pairs is no worse than the default's.
 
-    Bounds: peak reserved ≤ 1.02 × and 64 MiB, step time ≤ 1.10 ×, smallest cap ≤ 1.02 ×.
+    Bounds: peak reserved ≤ 1.02 × and 64 MiB; step time ≤ 1.10 × over five pairs or more; smallest cap ≤ 1.02 × where
+    it was searched, and of three tried caps not more than the next one.
     """
     found: dict[str, Any] = {}
     problems = []
@@ -104,12 +107,12 @@ def no_worse(env: Env, expect: Expect) -> Outcome:
             problems.append(f"{name} reserves {peaks[1] / GIB:.2f} GiB instead of {peaks[0] / GIB:.2f}")
         ratio = _time_ratio(pairs)
         found[f"{name}_step_time_ratio"] = (round(ratio, 3), "×")
-        if ratio > _TIME_RATIO and not env.simulated:
+        if ratio > _TIME_RATIO and len(pairs) >= _PAIRS_TO_SHOW and not env.simulated:
             problems.append(f"a step of {name} takes {ratio:.2f} × as long")
         caps = _smallest(record)
         if caps is not None:
             found[f"{name}_cap_ratio"] = (round(caps[1] / caps[0], 4), "×")
-            if caps[1] > _CAP_RATIO * caps[0]:
+            if caps[1] > (_CAP_RATIO if record["searched"] else _GRID_RATIO) * caps[0]:
                 problems.append(f"{name} needs {caps[1] / GIB:.2f} GiB instead of {caps[0] / GIB:.2f}")
     expected = f"peak ≤ {_PEAK_RATIO} ×, step time ≤ {_TIME_RATIO} ×, smallest cap ≤ {_CAP_RATIO} × the default's"
     return on_gpu(verdict(problems, measured=found, expected=expected, remedy=_REMEDY), 0)
@@ -159,6 +162,9 @@ def _saving(env: Env, expect: Expect, name: str) -> Outcome:
 def _records(env: Env, expect: Expect) -> dict[str, Mapping[str, Any]]:
     """Every workload that this run measures. Raises Skip, or ArmError, where there is none."""
     tried = {name: _record(env, expect, name) for name in workloads(env.config)}
+    for record in tried.values():
+        if isinstance(record, ArmError):
+            raise record  # an arm that died is no workload to leave out
     found = {name: record for name, record in tried.items() if not isinstance(record, Exception)}
     if not found:
         raise next(record for record in tried.values() if isinstance(record, Exception))

@@ -11,7 +11,7 @@ from typing import Any
 from ..config import Expect
 from ..env import Env
 from ..memory import GIB, series
-from ..outcome import Outcome, failed, verdict
+from ..outcome import Outcome, Skip, failed, verdict
 from .allocator import each_gpu
 
 _WARM_UP, _STEPS = 10, 30
@@ -19,6 +19,8 @@ _REFUSALS = 5
 _BUDGET = 0.8
 _LENGTHS = (64, 128, 256, 512, 1024, 2048, 4096, 8192)
 _CYCLES, _GROWTH = 3, 2.0
+_BATCH, _FEWEST = 4, 3
+_ROOM = 1.6  # reserved over allocated bytes
 
 
 def leak(env: Env, expect: Expect) -> Outcome:
@@ -131,7 +133,11 @@ def _oom_recovery(env: Env, memory: Any) -> Outcome:
 
 def _grow_shrink(env: Env, memory: Any) -> Outcome:
     trainer = memory.trainer()
-    up = [length for length in _LENGTHS if length <= _LENGTHS[0] or memory.holds(length)]
+    trainer.step(length=_LENGTHS[0])  # the optimizer's state is there from the first step on
+    spare = _BUDGET * memory.spare()
+    up = [length for length in _LENGTHS if _BATCH * length * trainer.token_bytes * _ROOM < spare]
+    if len(up) < _FEWEST:
+        raise Skip(f"{spare / GIB:.1f} GiB hold too few lengths of sequences")
     reserved = []
     for cycle in range(_CYCLES):
         for length in [*up, *reversed(up[:-1])]:

@@ -13,6 +13,7 @@ from ..config import Expect
 from ..env import Env
 from ..outcome import Outcome, Skip, on_gpu, verdict
 from ..parts import PartEnd, started
+from .dataloader import REMEDY as SHM_REMEDY
 
 RANKS = 2
 _DIFFERENCE = 1e-5
@@ -78,42 +79,61 @@ def cuda_ipc(env: Env, expect: Expect) -> Outcome:
     """A CUDA tensor reaches another process through torch.multiprocessing, under the image's allocator settings.
 
     With expandable segments torch passes file descriptors by ``pidfd_getfd``, which a default container refuses
-    (github.com/pytorch/pytorch/issues/165685).
+    (github.com/pytorch/pytorch/issues/165685); releases up to 2.4 can't share such tensors at all, and say so: SKIP.
     """
     del expect
     import torch
     from torch import multiprocessing
+    from torch.multiprocessing.reductions import ForkingPickler
 
     device, index = env.devices()[0]
-    context = multiprocessing.get_context("spawn")
-    tensors, answers = context.Queue(), context.Queue()
-    consumer = context.Process(target=_consume, args=(tensors, answers), daemon=True)
-    consumer.start()
     values = torch.arange(1 << 20, dtype=torch.int64, device=device)
-    tensors.put(values)
     try:
-        total, problem = answers.get(timeout=env.config.timeout("distributed") / GROUP_SHARE)
-    except Exception as error:  # noqa: BLE001 - queue.Empty, or whatever the consumer's end does to the queue
-        total, problem = None, f"the other process did not answer ({type(error).__name__})"
-    consumer.kill()
-    consumer.join()
+        passed_on = bytes(ForkingPickler.dumps(values))
+    except RuntimeError as error:
+        if "cannot be shared between processes" in str(error):
+            raise Skip(f"{str(error).splitlines()[0]}: set expandable_segments:False for such a process") from error
+        raise
+    context = multiprocessing.get_context("spawn")
+    ours, theirs = context.Pipe()
+    consumer = context.Process(target=_consume, args=(theirs,), daemon=True)
+    consumer.start()
+    theirs.close()
+    total: int | None = None
+    try:
+        ours.send_bytes(passed_on)
+        answered = ours.poll(env.config.timeout("distributed") / GROUP_SHARE)
+        total, problem = ours.recv() if answered else (None, "the other process did not answer in time")
+    except (EOFError, OSError) as error:
+        problem = f"the other process ended without an answer ({type(error).__name__})"
+    finally:
+        consumer.kill()
+        consumer.join()
     expected = int(values.sum())
-    problems = [problem] if problem else [] if total == expected else [f"the sum is {total} instead of {expected}"]
+    if problem is None and total != expected:
+        problem = f"the sum is {total} instead of {expected}"
     outcome = verdict(
-        problems,
+        [problem] if problem else [],
         measured={"sum": str(total)},
         expected="the other process sees the same values",
-        remedy="start the container with `--cap-add SYS_PTRACE`, or set expandable_segments:False for such a process",
+        remedy="start the container with `--cap-add SYS_PTRACE` (on Kubernetes add that capability), or set "
+        "expandable_segments:False for such a process",
     )
     return on_gpu(outcome, index)
 
 
-def _consume(tensors: Any, answers: Any) -> None:
+def _consume(connection: Any) -> None:
     """The other process of cuda_ipc."""
+    import pickle
+
+    import torch
+
+    assert torch
     try:
-        answers.put((int(tensors.get().sum()), None))
+        answer: tuple[int | None, str | None] = int(pickle.loads(connection.recv_bytes()).sum()), None
     except Exception as error:  # noqa: BLE001 - whatever it raises is the answer
-        answers.put((None, f"{type(error).__name__}: {error}"))
+        answer = None, f"{type(error).__name__}: {error}"
+    connection.send(answer)
 
 
 def _collectives(env: Env, backend: str, world: int) -> Outcome:
@@ -138,7 +158,7 @@ def judge_collectives(ends: list[PartEnd], world: int, measured: dict[str, Any])
             **measured,
         },
         expected="0 wrong integers",
-        remedy=NETWORK_REMEDY,
+        remedy=_remedy(ends),
         data=_output(ends) if problems else None,
     )
 
@@ -190,6 +210,12 @@ def rank_environment(env: Env) -> dict[str, str]:
     if env.config.world is None:
         defaults["GLOO_SOCKET_IFNAME"] = "lo"
     return {**defaults, **env.environ}
+
+
+def _remedy(ends: list[PartEnd]) -> str:
+    """NCCL says in its own words when shared memory is what it lacks."""
+    output = " ".join(end.output for end in ends).lower()
+    return SHM_REMEDY if "shared memory" in output or "no space left" in output else NETWORK_REMEDY
 
 
 def _problems(ends: list[PartEnd]) -> list[str]:

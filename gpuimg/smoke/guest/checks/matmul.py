@@ -22,7 +22,7 @@ from ..numerics import describe, set_tf32
 from ..outcome import Outcome, Skip, on_gpu, skipped, verdict
 
 _K = 4096
-_PARTS = 64
+_PARTS, _ROWS = 64, 1024
 _SIZE = {"cpu": 512, "cuda": 1024}  # rows and columns of the result: some CPUs have no fast fp16
 
 
@@ -75,8 +75,12 @@ def tf32_exact(env: Env, expect: Expect) -> Outcome:
 
 
 def tf32_rounding(env: Env, expect: Expect) -> Outcome:
-    """Max z with TF32 on. Bounds: ≤ 8 u, which bf16 in its place exceeds; below 0.25 u TF32 did not engage: SKIP."""
-    return _rounding(env, expect, TF32, [(None, 8)], least=0.25)
+    """Max z with TF32 on. Bounds: ≤ 12 u; below 0.25 u TF32 did not engage: SKIP.
+
+    Operands rounded to 11 bits give 3.3 u here, truncated ones, as tensor cores may take them, 7.4 u; bf16 in their
+    place 26 u.
+    """
+    return _rounding(env, expect, TF32, [(None, 12)], least=0.25)
 
 
 def fp16_exact(env: Env, expect: Expect) -> Outcome:
@@ -210,12 +214,15 @@ def _product(env: Env, kind: Type, left: Any, right: Any, device: str) -> Any:
 
 def integers(torch: Any, generator: Any, shape: tuple[int, int], largest: int, nonzeros: int) -> Any:
     """Integers ±1…±largest; in each row as many as `nonzeros`, at random places, and zeros elsewhere."""
-    values = torch.randint(1, largest + 1, shape, generator=generator).double()
-    values *= torch.randint(0, 2, shape, generator=generator).double() * 2 - 1
+    where = {"generator": generator, "device": generator.device}
+    values = torch.randint(1, largest + 1, shape, **where).double()
+    values *= torch.randint(0, 2, shape, **where).double() * 2 - 1
     if nonzeros >= shape[1]:
         return values
-    places = torch.rand(shape, generator=generator).argsort(dim=1)[:, :nonzeros]
-    return values * torch.zeros(shape, dtype=torch.float64).scatter_(1, places, 1.0)
+    for rows in values.split(_ROWS):  # sorting all at once takes many times the memory of the result
+        places = torch.rand(rows.shape, **where).argsort(dim=1)[:, nonzeros:]
+        rows.scatter_(1, places, 0.0)
+    return values
 
 
 def _int64_product(left: Any, right: Any) -> Any:

@@ -132,6 +132,27 @@ def test_gpu_that_was_asked_for_on_a_machine_without_one(guest: Guest) -> None:
     assert by_name(report)["allocator.churn"].reason == "needs a GPU, and none is usable: see host.gpu"
 
 
+def test_gpu_that_torch_cannot_use_is_not_replaced_by_the_cpu(torch_python: str, pyz: Path) -> None:
+    """The driver shows a GPU, and torch can't start CUDA: what was to run there must not pass elsewhere."""
+    script = """
+import sys
+sys.path.insert(0, sys.argv[1])
+from gpuimg_smoke.checks import repeat
+from gpuimg_smoke.config import Expect
+from gpuimg_smoke.driver import Gpu
+from gpuimg_smoke.env import Env
+
+try:
+    repeat.repeat(Env(gpus=(Gpu(0, "NVIDIA Example", "9.0", 1 << 34),)), Expect())
+except RuntimeError as error:
+    print("refused")
+"""
+    command = [torch_python, "-c", script, str(pyz)]
+    environ = {**clean_environment(), "CUDA_VISIBLE_DEVICES": ""}
+    answer = subprocess.run(command, capture_output=True, text=True, env=environ, timeout=300, check=False)
+    assert answer.stdout == "refused\n", answer.stderr
+
+
 def test_root_where_another_user_is_promised(guest: Guest) -> None:
     broken = {"host.user"} if os.getuid() == 0 else set()
     assert set(failures(guest({"only": ["host"], "expect": {"non_root": True}}))) == broken

@@ -184,8 +184,9 @@ def _compare(this: Comparison) -> dict[str, Any]:
         if number == 0:
             shown = runs
     return {
-        "workload": _name(this),
-        "shape": shown["default"]["shape"],
+        "workload": this.name,
+        "network": shown["default"]["shape"],
+        "run": f"B {this.batch}, S {'' if this.name == workload.FIXED else 'up to '}{this.longest}, {this.steps} steps",
         "searched": config.mode == FULL,
         "setting": this.setting,
         "batch": this.batch,
@@ -270,11 +271,6 @@ def _series(runs: Mapping[str, Any]) -> dict[str, Any]:
             f"{arm}_retries": runs[arm]["retried"],
         }
     return found
-
-
-def _name(this: Comparison) -> str:
-    shape = f"S {this.longest}" if this.name == workload.FIXED else f"S up to {this.longest}"
-    return f"{this.name}: B {this.batch}, {shape}, {this.steps} steps"
 
 
 def _part(env: Env, name: str, arguments: Mapping[str, Any], setting: str, what: str) -> dict[str, Any]:

@@ -31,6 +31,8 @@ def record(env: Env, workload: str, peaks: list[tuple[float, float]], **changes:
     ]
     found = {
         "workload": workload,
+        "network": "bert-large",
+        "run": "B 32",
         "setting": "expandable_segments:True",
         "pairs": pairs,
         "caps": None,

@@ -135,6 +135,7 @@ def _saving(env: Env, expect: Expect, name: str) -> Outcome:
         "pairs": (len(pairs), "count"),
         "step_time_ratio": (round(_time_ratio(pairs), 3), "×"),
         "setting": record["setting"],
+        "run": f"{record['network']}, {record['run']}",
     }
     caps = _smallest(record)
     if caps is not None:

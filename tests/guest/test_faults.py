@@ -35,6 +35,7 @@ _GPU_TWINS = {
     "distributed.nccl": "distributed.gloo",
     "distributed.ddp_gpu": "distributed.ddp_cpu",
     "distributed.zero_gpu": "distributed.zero_cpu",
+    "distributed.fsdp1_gpu": "distributed.fsdp1_cpu",
     "distributed.fsdp2_gpu": "distributed.fsdp2_cpu",
     "distributed.cuda_ipc": "dataloader.workers_spawn",
 }

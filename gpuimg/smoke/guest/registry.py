@@ -134,6 +134,7 @@ _ALL: tuple[Check, ...] = (
     Check("distributed.nccl", distributed.nccl, needs_gpu=True, timeout="distributed"),
     Check("distributed.ddp_gpu", distributed.ddp_gpu, minimum=(2, 4), needs_gpu=True, timeout="distributed"),
     Check("distributed.zero_gpu", distributed.zero_gpu, minimum=(2, 4), needs_gpu=True, timeout="distributed"),
+    Check("distributed.fsdp1_gpu", distributed.fsdp1_gpu, minimum=(2, 4), needs_gpu=True, timeout="distributed"),
     Check("distributed.fsdp2_gpu", distributed.fsdp2_gpu, minimum=(2, 4), needs_gpu=True, timeout="distributed"),
     Check("distributed.cuda_ipc", distributed.cuda_ipc, needs_gpu=True, timeout="distributed"),
     Check("distributed.nodes", torchrun.nodes, timeout="nodes"),

@@ -56,7 +56,7 @@ def fsdp1_cpu(env: Env, expect: Expect) -> Outcome:
 
 
 def fsdp2_cpu(env: Env, expect: Expect) -> Outcome:
-    """``fully_shard`` of each layer. Before 2.7 it can't on the CPU; 2.8.0 adds gradients there and doesn't average."""
+    """``fully_shard`` of each layer. Before 2.7 it can't on the CPU; 2.7 and 2.8 add gradients there, unaveraged."""
     return _training(env, expect, "fsdp2", "gloo")
 
 
@@ -68,6 +68,11 @@ def ddp_gpu(env: Env, expect: Expect) -> Outcome:
 def zero_gpu(env: Env, expect: Expect) -> Outcome:
     """As zero_cpu, on all visible GPUs."""
     return _training(env, expect, "zero", "nccl")
+
+
+def fsdp1_gpu(env: Env, expect: Expect) -> Outcome:
+    """As fsdp1_cpu, on all visible GPUs."""
+    return _training(env, expect, "fsdp1", "nccl")
 
 
 def fsdp2_gpu(env: Env, expect: Expect) -> Outcome:

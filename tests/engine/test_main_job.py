@@ -174,7 +174,7 @@ def test_nothing_of_the_build_stays_in_the_image(built: Built, engine_client: do
 
 
 def test_a_small_shm_is_found_and_named(built: Built) -> None:
-    done = gpuimg("verify", built.tag, "--gpus", "none", "--only", "dataloader", "--shm-size", "64m")
+    done = gpuimg("verify", built.tag, "--gpus", "none", "--only", "dataloader.shm", "--shm-size", "64m")
     assert done.returncode == 1
     assert "--shm-size 8g" in done.stderr
 

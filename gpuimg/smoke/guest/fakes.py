@@ -87,7 +87,7 @@ class FakeMemory:
         return self._track(self._torch.empty(1, dtype=self._torch.uint8), size_bytes)
 
     def spare(self) -> int:
-        return GIB
+        return 8 * GIB
 
     def trainer(self) -> Any:
         return _FakeTrainer(self, self._fault)

@@ -162,7 +162,8 @@ def _saving(env: Env, expect: Expect, name: str) -> Outcome:
 
 def _records(env: Env, expect: Expect) -> dict[str, Mapping[str, Any]]:
     """Every workload that this run measures. Raises Skip, or ArmError, where there is none."""
-    tried = {name: _record(env, expect, name) for name in workloads(env.config)}
+    names = env.simulation["judged"] if env.simulation else workloads(env.config)
+    tried = {name: _record(env, expect, name) for name in names}
     for record in tried.values():
         if isinstance(record, ArmError):
             raise record  # an arm that died is no workload to leave out

@@ -33,7 +33,7 @@ def _quick_arms(fault: str = "", *, check: str = "", retries: int = 0) -> Fault:
 
     The quick run has the fewest of them; `check` is one that it runs only by name.
     """
-    simulation = {"total": 80 * GIB, "layers": 2, "steps": 8, "retries": retries}
+    simulation = {"total": 80 * GIB, "layers": 2, "steps": 6, "retries": retries, "judged": ["bert"]}
 
     def fault_of(env: Env, expect: Expect) -> State:
         config = replace(env.config, mode=QUICK, only=(check,))

@@ -50,7 +50,6 @@ _QUICK = [
     "host.user",
     "dataloader.shm",
     "compiler.toolchain",
-    "numerics.flags",
     "allocator.env_valid",
 ]
 # The machine's own: too little shared memory, or an nvcc of another CUDA, is no fault of the guest.
@@ -206,7 +205,7 @@ def test_shared_memory_of_an_engines_default(guest: Guest, own_mounts: Sequence[
     assert "--shm-size 8g" in str(by_name(report)["dataloader.shm"].remedy)
 
 
-@pytest.mark.parametrize("method", ["fork", "spawn", "forkserver"])
+@pytest.mark.parametrize("method", ["fork", "spawn"])
 def test_batches_beyond_the_shared_memory(guest: Guest, own_mounts: Sequence[str], method: str) -> None:
     """The worker dies of SIGBUS, or torch says what it lacks: either way the check fails, and names the remedy."""
     check = f"dataloader.workers_{method}"

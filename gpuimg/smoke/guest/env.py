@@ -120,7 +120,7 @@ class Env:
     """Whether a fault replaced the GPU: then a check that needs one runs on the CPU."""
     environ: Mapping[str, str] = field(default_factory=lambda: os.environ)
     simulation: Mapping[str, Any] | None = None
-    """What the allocator's arms run on in the place of a GPU: ``total`` bytes, ``layers`` and ``steps``, and the workloads
+    """What the allocator's arms run on in the place of a GPU: ``total`` bytes, ``layers``, ``steps``, and the workloads
     that are ``judged`` together."""
     part_fault: str = ""
     """What the processes that the check starts are told to do wrong."""

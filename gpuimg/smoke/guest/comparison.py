@@ -32,6 +32,7 @@ _CAP_FACTORS = (1.02, 1.06, 1.12)
 _LARGEST_CAP_SHARE = 0.6
 _PRECISION = 0.01  # of the budget
 _SEARCH_RUNS = 8
+_PROBES = 2  # of the network that fits, and of the smaller one
 
 
 class ArmError(Exception):
@@ -104,7 +105,7 @@ def measured(env: Env, expect: Expect, name: str) -> Mapping[str, Any]:
 
 def most_runs(config: Config) -> int:
     """How many arms a workload takes at the most, for the time that its check is given."""
-    runs = 1 + 2 * PAIRS[config.mode] + PAIRS[config.mode] * len(_more_arms(config))
+    runs = _PROBES + PAIRS[config.mode] * (2 + len(_more_arms(config)))
     searches = {QUICK: 0, DEFAULT: 2 * len(_CAP_FACTORS), FULL: 4 * _SEARCH_RUNS}[config.mode]
     return runs + searches
 

@@ -89,6 +89,17 @@ def why_compile_cannot_work(torch: Release, python: Release) -> str | None:
     return f"torch.compile of torch {dotted(torch[:2])} needs a Python older than {dotted(limit[1])}"
 
 
+# The first torch release whose FSDP surely trains on a CPU without a driver, and what older ones say where they can't.
+# Source: runs of 2.0.1 (can't), 2.2.2, 2.4.1 and later (can) on machines without one.
+_FSDP_ON_CPU = (2, 4)
+_DRIVER_ERRORS = ("Found no NVIDIA driver", "non-CPU accelerator", "CUDA driver", "Torch not compiled with CUDA")
+
+
+def wants_driver_on_cpu(torch: Release, output: str) -> bool:
+    """Whether a process of this torch failed for want of a GPU's driver, which only old ones may want on the CPU."""
+    return torch[:2] < _FSDP_ON_CPU and any(text in output for text in _DRIVER_ERRORS)
+
+
 def allocator_variable_problem(variable: str, torch: Release) -> str | None:
     """Why this torch would not read the variable, or None."""
     since = ALLOCATOR_VARIABLES.get(variable)

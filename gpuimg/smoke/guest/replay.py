@@ -9,6 +9,7 @@ pool, mapped in pages of 2 and 20 MiB. Left out: cuBLAS workspaces, streams, wha
 from __future__ import annotations
 
 import bisect
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -55,7 +56,7 @@ class Statistics:
         }
 
 
-class Allocator:
+class Allocator(ABC):
     """What both models share: counting, and one retry when the cap is reached."""
 
     expandable = False
@@ -96,14 +97,17 @@ class Allocator:
     def _still_needed(self, size: int) -> int:
         return size
 
+    @abstractmethod
     def _take(self, key: int, size: int) -> int:
-        raise NotImplementedError
+        """Take `size` bytes, already rounded; gives how many they became."""
 
+    @abstractmethod
     def _give(self, key: int) -> int:
-        raise NotImplementedError
+        """Give back what `key` names; gives how many bytes."""
 
+    @abstractmethod
     def _release(self) -> None:
-        raise NotImplementedError
+        """Give to the device what is cached and can be given."""
 
 
 @dataclass(eq=False)

@@ -70,7 +70,7 @@ def churn(env: Env, expect: Expect) -> Outcome:
 
 
 def each_gpu(env: Env, check: Callable[[Env, Any], Outcome]) -> Outcome:
-    """The first failure, else what came of the last GPU on which it could run. Raises Skip where it could on none."""
+    """The first failure, else what came of the last GPU on which it could run, else of the last."""
     indices = range(1 if env.simulated else len(env.devices()))
     outcomes = [_outcome_on(env, check, index) for index in indices]
     ran = [outcome for outcome in outcomes if outcome.status != "SKIP"]

@@ -107,7 +107,7 @@ def no_worse(env: Env, expect: Expect) -> Outcome:
             problems.append(f"{name} reserves {peaks[1] / GIB:.2f} GiB instead of {peaks[0] / GIB:.2f}")
         ratio = _time_ratio(pairs)
         found[f"{name}_step_time_ratio"] = (round(ratio, 3), "×")
-        if ratio > _TIME_RATIO and len(pairs) >= _PAIRS_TO_SHOW and not env.simulated:
+        if ratio > _TIME_RATIO and len(pairs) >= _PAIRS_TO_SHOW:
             problems.append(f"a step of {name} takes {ratio:.2f} × as long")
         caps = _smallest(record)
         if caps is not None:

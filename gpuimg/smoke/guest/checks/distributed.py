@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import tempfile
 import time
+from multiprocessing.reduction import ForkingPickler
 from typing import Any
 
 from ..config import Expect
 from ..env import Env
+from ..known import wants_driver_on_cpu
 from ..outcome import Outcome, Skip, on_gpu, verdict
 from ..parts import PartEnd, started
 from .dataloader import REMEDY as SHM_REMEDY
@@ -18,7 +20,6 @@ from .dataloader import REMEDY as SHM_REMEDY
 RANKS = 2
 _DIFFERENCE = 1e-5
 GROUP_SHARE = 5  # of the check's time a rank waits this part for the others
-_DRIVER_ERRORS = ("Found no NVIDIA driver", "non-CPU accelerator", "CUDA driver", "Torch not compiled with CUDA")
 NETWORK_REMEDY = (
     "look whether the loopback interface is up in the container and the host's name resolves; "
     "GLOO_SOCKET_IFNAME=lo or NCCL_SOCKET_IFNAME chooses the interface"
@@ -89,7 +90,6 @@ def cuda_ipc(env: Env, expect: Expect) -> Outcome:
     del expect
     import torch
     from torch import multiprocessing
-    from torch.multiprocessing.reductions import ForkingPickler
 
     device, index = env.devices()[0]
     values = torch.arange(1 << 20, dtype=torch.int64, device=device)
@@ -183,15 +183,18 @@ def _training(env: Env, expect: Expect, strategy: str, backend: str) -> Outcome:
     ends = _run(env, {"program": "train", "strategy": strategy, "backend": backend}, world)
     problems = _problems(ends)
     output = " ".join(end.output for end in ends)
-    if problems and backend == "gloo" and env.torch_release[:2] < (2, 4) and any(x in output for x in _DRIVER_ERRORS):
+    if backend == "gloo" and problems and wants_driver_on_cpu(env.torch_release, output):
         raise Skip(f"{strategy} of this torch needs a GPU's driver, also on the CPU")
     differences = [end.result["difference"] for end in ends if end.result]
+    measured: dict[str, Any] = {"ranks": (world, "count")}
     largest = max(differences, default=0.0)
+    if differences:
+        measured["difference"] = (largest, "relative")
     if not largest <= _DIFFERENCE:
         problems.append(f"the parameters differ by {largest:.3g} from those of one process")
     return verdict(
         problems,
-        measured={"ranks": (world, "count"), "difference": (largest, "relative")},
+        measured=measured,
         expected=f"within {_DIFFERENCE:g} of one process",
         remedy=NETWORK_REMEDY if len(differences) < len(ends) else "run it again; if it stays, report it to PyTorch",
         data=_output(ends) if problems else None,

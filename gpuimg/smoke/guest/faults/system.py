@@ -13,12 +13,12 @@ from ..libraries import Answer
 from .base import Fault, State, both, promise, simulated, world
 
 
-def _answers(*version: int, **promise: Any) -> Fault:
+def _answers(*version: int, **promised: Any) -> Fault:
     """A library that says it is of this version, where another is promised."""
 
     def fault(env: Env, expect: Expect) -> State:
         answer = Answer(version, "injected", "/injected")
-        return replace(env, library=lambda _: answer), replace(expect, **promise)
+        return replace(env, library=lambda _: answer), replace(expect, **promised)
 
     return fault
 

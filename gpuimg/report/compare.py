@@ -53,6 +53,8 @@ class Comparison:
         return sum(len(pair.of(Change.WORSE)) for pair in self.pairs)
 
 
+_WORK: Final = ("workload", "network", "run")
+"""What an allocator's check says of the training that it measured."""
 _IDENTITY: Final = ("io.gpuimg.stack", "io.gpuimg.flavor", "io.gpuimg.python")
 
 
@@ -141,7 +143,7 @@ def _of_check(before: Check | None, now: Check, then: Report, today: Report) -> 
 
 def _same_place(before: Check, now: Check) -> bool:
     """Whether both ran the same work on the same kind of device."""
-    told = [(str(check.data.get("workload")), _device(check)) for check in (before, now)]
+    told = [(*(check.data.get(name) for name in _WORK), _device(check)) for check in (before, now)]
     return told[0] == told[1]
 
 

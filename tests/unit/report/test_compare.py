@@ -191,10 +191,11 @@ def test_another_driver_torch_or_python_is_said_and_rates_are_compared() -> None
     assert [item.change for item in found.differences] == [Change.WORSE]
 
 
-def test_another_workload_or_device_is_not_the_same_measurement() -> None:
+@pytest.mark.parametrize("key", ["workload", "network", "run"])
+def test_another_workload_or_device_is_not_the_same_measurement(key: str) -> None:
     """On a small card the allocator's workload is a smaller net; without a GPU the CPU multiplies."""
     large, small = (
-        replace(check("allocator.saving_bert", peak_saving=(saving, "%")), data={"workload": workload})
+        replace(check("allocator.saving_bert", peak_saving=(saving, "%")), data={key: workload})
         for workload, saving in (("bert-large", 30.0), ("bert-base", 2.0))
     )
     assert told(report(large), report(small)) == {}

@@ -14,7 +14,7 @@ import jinja2
 
 from gpuimg.errors import RequestError
 from gpuimg.paths import TEMPLATES
-from gpuimg.text import printable, shorten
+from gpuimg.text import printable, shorten, shown_path
 
 _WORD: Final = re.compile(r"[A-Za-z0-9/][A-Za-z0-9/._+:@*-]*")
 
@@ -23,7 +23,7 @@ def template_environment(template_dirs: Sequence[Path]) -> jinja2.Environment:
     """Give the environment in which templates of `template_dirs` take the place of gpuimg's by name."""
     for folder in template_dirs:
         if not folder.is_dir() or not any(folder.rglob("*.j2")):
-            raise RequestError(f"{shorten(printable(str(folder)), 80)} is not a folder with templates (*.j2)")
+            raise RequestError(f"{shown_path(folder)} is not a folder with templates (*.j2)")
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader([*map(str, template_dirs), str(TEMPLATES)]),
         undefined=jinja2.StrictUndefined,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Sequence
+from pathlib import Path
 
 _ESCAPE_SEQUENCE = (  # compiled when first used: few commands read logs
     r"(?:\x1b\[|\x9b)[0-?]*[ -/]*[@-~]"  # CSI: colours, cursor
@@ -77,6 +78,15 @@ def shorten(text: str, width: int, *, ellipsis: str = "…") -> str:
         if kept > room:
             return text[:end] + ellipsis
     return text
+
+
+def shown_path(path: Path, *, width: int = 80) -> str:
+    """A path to show. Of a long one the end stays, which is the file's own name.
+
+    >>> shown_path(Path("/home/somebody/project/requirements.txt"), width=20)
+    '…ct/requirements.txt'
+    """
+    return shorten(printable(str(path))[::-1], width)[::-1]
 
 
 def wrap(text: str, width: int) -> list[str]:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from gpuimg.errors import RequestError
 from gpuimg.model import Check, Report
-from gpuimg.text import printable, shorten
+from gpuimg.text import shown_path
 
 if TYPE_CHECKING:
     from gpuimg.cli.console import Console
@@ -32,7 +32,7 @@ def read_baseline(path: Path, *, only: Sequence[str], skip: Sequence[str]) -> Ba
     """
     from gpuimg.report import as_json
 
-    shown = shorten(printable(str(path)), 80)
+    shown = shown_path(path)
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError, ValueError) as error:

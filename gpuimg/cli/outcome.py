@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from gpuimg.cli.baseline import Baseline, show_changes
 from gpuimg.errors import GpuimgError, RequestError
 from gpuimg.model import Report
-from gpuimg.text import printable, shorten
+from gpuimg.text import shown_path
 
 if TYPE_CHECKING:
     from gpuimg.cli.console import Console
@@ -59,7 +59,7 @@ def _check_targets(files: Sequence[Path]) -> None:
     for path in files:
         if str(path) == "-":
             continue
-        shown = shorten(printable(str(path)), 80)
+        shown = shown_path(path)
         if not path.parent.is_dir():
             raise RequestError(f"the report can't be written to {shown}: there is no such folder")
         if path.exists() and not path.is_file():

@@ -11,7 +11,7 @@ import typer
 
 from gpuimg.cli import options, outcome
 from gpuimg.errors import RequestError
-from gpuimg.text import printable, shorten
+from gpuimg.text import shown_path
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -115,8 +115,8 @@ def _text(file: Path) -> str:
         with sys.stdin.buffer if str(file) == "-" else file.open("rb") as stream:
             content = stream.read(_MOST_BYTES + 1)
     except OSError as error:
-        shown = shorten(printable(str(file)), 80)
+        shown = shown_path(file)
         raise RequestError(f"{shown} can't be read: {error.strerror or error}") from error
     if len(content) > _MOST_BYTES:
-        raise RequestError(f"{shorten(printable(str(file)), 80)} is larger than any report or log of a guest")
+        raise RequestError(f"{shown_path(file)} is larger than any report or log of a guest")
     return content.decode(errors="replace")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from gpuimg.errors import RequestError
-from gpuimg.text import printable, shorten
+from gpuimg.text import shown_path
 
 if TYPE_CHECKING:
     from gpuimg.cli.console import Console
@@ -69,5 +69,5 @@ class TextFile:
                 beside.unlink(missing_ok=True)
 
     def _unwritable(self, file: Path, problem: str) -> RequestError:
-        shown = shorten(printable(str(file)), 80)
+        shown = shown_path(file)
         return RequestError(f"{self._what} can't be written to {shown}: {problem}", hints=["name a file with -o FILE"])

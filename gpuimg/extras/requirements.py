@@ -10,7 +10,7 @@ from packaging.requirements import InvalidRequirement, Requirement
 
 from gpuimg import settings
 from gpuimg.errors import RequestError
-from gpuimg.text import printable, shorten
+from gpuimg.text import printable, shorten, shown_path
 
 _MAX_BYTES: Final = 1 << 20
 _MAX_LINES: Final = 2000
@@ -30,7 +30,7 @@ def read_requirements(path: Path) -> tuple[str, ...]:
     Raises:
         RequestError: the file can't be read, or a line is no requirement by name and version: with its number.
     """
-    shown = shorten(printable(str(path)), 80)
+    shown = shown_path(path)
     found = []
     for number, line in _logical_lines(_text(path, shown)):
         where = f"{shown}, line {number}"

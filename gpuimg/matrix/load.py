@@ -12,7 +12,7 @@ from gpuimg.matrix.checks import check_matrix
 from gpuimg.matrix.files import read_document
 from gpuimg.matrix.rows import build_row
 from gpuimg.paths import MATRICES
-from gpuimg.text import printable, shorten
+from gpuimg.text import shown_path
 from gpuimg.versions import Platform, PythonVersion
 
 Row = TypeVar("Row")
@@ -107,13 +107,13 @@ def _refuse_useless(folder: Path) -> None:
     known = [f"{path.stem}.yaml" for path in MATRICES.glob("*.yaml")]
     try:
         if not folder.is_dir():
-            raise MatrixError(shorten(printable(str(folder)), 80), "", "is not a folder")
+            raise MatrixError(shown_path(folder), "", "is not a folder")
         if not any((folder / name).exists() for name in (*known, "wheels")):
             raise MatrixError(
                 str(folder), "", f"holds no matrix file; those are {', '.join(sorted(known))} and wheels/"
             )
     except OSError as error:
-        raise MatrixError(shorten(printable(str(folder)), 80), "", f"can't be read: {error.strerror}") from error
+        raise MatrixError(shown_path(folder), "", f"can't be read: {error.strerror}") from error
 
 
 def _setting(folders: Sequence[Path], *, file: str, field: str) -> str:

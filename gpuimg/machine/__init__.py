@@ -1,0 +1,8 @@
+"""The machine that gpuimg runs on: its files and programs, and what they say of GPUs and the driver."""
+
+from __future__ import annotations
+
+from gpuimg.machine.machine import Answer, Machine, this_machine
+from gpuimg.machine.nvidia import HostGpu, Nvidia, read_nvidia
+
+__all__ = ["Answer", "HostGpu", "Machine", "Nvidia", "read_nvidia", "this_machine"]

@@ -48,6 +48,8 @@ class _Taken:
     wall: list[float] = field(default_factory=list)
     groups: dict[str, list[float]] = field(default_factory=dict)
     counts: Mapping[str, int] = field(default_factory=dict)
+    failures: Mapping[str, str] = field(default_factory=dict)
+    """Check → why."""
     start: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -88,6 +90,7 @@ def _run(python: str, config: Mapping[str, Any] | None, guest: Path, taken: _Tak
     checks = [line for line in lines if line["event"] == "check"]
     taken.start = lines[0]
     taken.counts = {key: lines[-1][key] for key in ("pass", "fail", "skip")}
+    taken.failures = {check["name"]: str(check.get("reason")) for check in checks if check["status"] == "FAIL"}
     for group in dict.fromkeys(check["group"] for check in checks):
         seconds = sum(check["seconds"] for check in checks if check["group"] == group)
         taken.groups.setdefault(group, []).append(seconds)
@@ -127,6 +130,7 @@ def _facts(whole: Sequence[_Taken], rounds: int) -> Sequence[str]:
         f"{os.cpu_count()} cores, {memory:.0f} GiB, {platform.machine()}, Linux {platform.release().partition('-')[0]}",
         gpus,
         counted,
+        *(f"FAIL {name}: {reason}" for name, reason in whole[-1].failures.items()),
     )
 
 

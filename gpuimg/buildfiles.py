@@ -8,13 +8,16 @@ requirements, certificates) stands in these files only.
 from __future__ import annotations
 
 import urllib.parse
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Final
 
-from gpuimg.facts import Toolkit, Wheel
+from gpuimg.errors import RequestError
+from gpuimg.facts import Flavor, Toolkit, Wheel
 from gpuimg.model import Plan, TorchWheel
+from gpuimg.paths import TEMPLATES
 from gpuimg.source.files import source_files
+from gpuimg.text import shown_path
 
 _JOBS: Final = Path(__file__).resolve().parent / "source" / "guest" / "jobs.py"
 
@@ -52,16 +55,44 @@ def build_files(plan: Plan) -> dict[str, bytes]:
             files["layers/source/toolkit.txt"] = _requirements(plan.source.toolkit_wheels)
     if plan.torch_wheel is not None:
         files |= _wheel_files(plan.torch_wheel)
+    if plan.wheels.flavor:
+        files["layers/flavor/requirements.txt"] = _requirements(plan.wheels.flavor)
     files |= _extras_files(plan)
     if plan.ca_bundle is not None:
         files["network/ca.pem"] = plan.ca_bundle.decode("utf-8", "surrogateescape")
     return {name: text.encode("utf-8", "surrogateescape") for name, text in files.items()}
 
 
+def flavor_files(flavor: Flavor, template_dirs: Sequence[Path]) -> dict[str, bytes]:
+    """Give what the flavor's template copies: the files in ``files/<flavor>/`` of the template folders, ours last.
+
+    With a health check comes the program that makes it. Raises RequestError for a file that can't be read.
+    """
+    found: dict[str, Path] = {}
+    for folder in (TEMPLATES, *reversed(template_dirs)):
+        common = [folder / "files" / "health.py"] if flavor.health is not None else []
+        for path in (*common, *sorted((folder / "files" / flavor.name).glob("*"))):
+            if path.is_file():
+                found[path.name] = path
+    try:
+        return {f"layers/files/{name}": path.read_bytes() for name, path in sorted(found.items())}
+    except OSError as error:
+        raise RequestError(f"{shown_path(Path(str(error.filename)))} can't be read: {error.strerror}") from error
+
+
 def large_files(plan: Plan) -> dict[str, Path]:
     """Give the context's files that are not held in memory: name → where it lies on this machine."""
     wheel = plan.torch_wheel
     return {f"wheels/{wheel.file_name}": wheel.path} if wheel is not None and wheel.path is not None else {}
+
+
+def code_files(plan: Plan) -> dict[str, Path]:
+    """Give the user's own files: name in the context → where it lies. Each copy has a folder of its own."""
+    return {
+        f"code/{number}/{name}" if name else f"code/{number}": copy.source / name
+        for number, copy in enumerate(plan.code)
+        for name in copy.files
+    }
 
 
 def _wheel_files(wheel: TorchWheel) -> dict[str, str]:

@@ -9,6 +9,7 @@ import enum
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Final
 
 from packaging.version import Version
 
@@ -28,6 +29,9 @@ from gpuimg.facts import (
     WheelSet,
 )
 from gpuimg.versions import CudaVersion, Platform, PythonVersion
+
+WORKSPACE: Final = "/workspace"
+"""Where containers start unless a project says otherwise, and where `gpuimg run` mounts the current folder."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,6 +94,18 @@ class ExtraSdist:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class CodeCopy:
+    """A folder or file of the user's that the image gets: `gpuimg.code` collects it."""
+
+    source: Path
+    target: str
+    """Absolute path in the image: of the folder that the files come into, or of the file itself."""
+    files: tuple[str, ...]
+    """Paths below `source`, sorted; what ``.dockerignore`` names is none of them. ``""``: `source` is a file."""
+    size_bytes: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
     """All that a Dockerfile depends on."""
 
@@ -124,6 +140,19 @@ class Plan:
     """Set where the build compiles torch."""
     torch_wheel: TorchWheel | None = None
     """Set where torch is a wheel that the user has."""
+    packages: tuple[str, ...] = ()
+    """System packages of the user's, sorted."""
+    environment: Mapping[str, str] = field(default_factory=dict)
+    """Variables of the user's, which beat gpuimg's own."""
+    workdir: str = WORKSPACE
+    command: tuple[str, ...] = ()
+    """What a container runs unless it is told otherwise; empty: what the flavor says."""
+    code: tuple[CodeCopy, ...] = ()
+
+    @property
+    def is_own(self) -> bool:
+        """Whether the image holds what is the user's alone, so that no name of the family may be its name."""
+        return bool(self.packages or self.environment or self.command or self.code or self.workdir != WORKSPACE)
 
     @property
     def stack(self) -> Stack:
@@ -152,6 +181,8 @@ class Context:
     plan_digest: str
     large: Mapping[str, Path] = field(default_factory=dict)
     """Files that are too large to hold: name in the context → where it lies on this machine."""
+    code: Mapping[str, Path] = field(default_factory=dict)
+    """The user's own files, likewise; they stay executable or symbolic links."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

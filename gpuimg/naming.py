@@ -101,6 +101,7 @@ def labels(plan: Plan, *, digest: str) -> Mapping[str, str]:
         "allocator": f"{plan.allocator.variable}={plan.allocator.value}" if plan.allocator else "",
         "toolkit": plan.toolkit.home if plan.toolkit else "",
         "extras": " ".join(plan.extras),
+        "ports": " ".join(map(str, plan.flavor.ports)),
         **_origin(plan),
     }
     return {

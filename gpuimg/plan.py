@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from packaging.specifiers import SpecifierSet
@@ -27,8 +27,9 @@ from gpuimg.facts import (
     WheelSet,
 )
 from gpuimg.matrix.checks import check_wheel_set
+from gpuimg.matrix.flavors import locked_wheels
 from gpuimg.matrix.load import load_wheels
-from gpuimg.model import Plan, Resolution, TorchWheel
+from gpuimg.model import WORKSPACE, CodeCopy, Plan, Resolution, TorchWheel
 from gpuimg.resolve import no_platform, no_python, unknown_flavor
 from gpuimg.smoke.guest.known import why_compile_cannot_work
 from gpuimg.source.stage import plan_stage
@@ -53,6 +54,13 @@ class Settings:
     torch_wheel: TorchWheel | None = None
     """A wheel of a source build, in place of compiling it."""
     overlays: Sequence[Path] = ()
+    packages: Sequence[str] = ()
+    """System packages."""
+    environment: Mapping[str, str] = field(default_factory=dict)
+    workdir: str | None = None
+    command: Sequence[str] = ()
+    """Of the image; empty: the flavor's own."""
+    code: Sequence[CodeCopy] = ()
 
 
 def make_plan(resolution: Resolution, matrix: Matrix, wanted: Settings | None = None) -> Plan:
@@ -103,6 +111,8 @@ def make_plan(resolution: Resolution, matrix: Matrix, wanted: Settings | None = 
         wheels = dataclasses.replace(wheels, toolkit=())
     elif not wheels.toolkit:
         raise _no_nvcc(f"for {stack.name} on {wanted.platform}: of which release its libraries are is unknown", stack)
+    flavored = locked_wheels(flavor, stack, wheels, platform=wanted.platform, python=python, overlays=wanted.overlays)
+    extras = (*wanted.extras, *(flavor.requirements if flavored is None else ()))
     return Plan(
         resolution=resolution,
         python=python,
@@ -114,10 +124,10 @@ def make_plan(resolution: Resolution, matrix: Matrix, wanted: Settings | None = 
         standalone_python=base.python != python,
         cuda=cuda,
         toolkit=toolkit,
-        wheels=wheels,
+        wheels=dataclasses.replace(wheels, flavor=flavored or ()),
         allocator=_allocator(stack, matrix),
         trim=_trim(wheels, matrix),
-        extras=checked_extras(wanted.extras, wheels, stack=stack, matrix=matrix, nvcc=toolkit is not None),
+        extras=checked_extras(extras, wheels, stack=stack, matrix=matrix, nvcc=toolkit is not None),
         index_url=settings.index_url(wanted.index_url) if wanted.index_url else None,
         torch_index_url=settings.index_url(wanted.torch_index_url)
         if wanted.torch_index_url
@@ -125,6 +135,11 @@ def make_plan(resolution: Resolution, matrix: Matrix, wanted: Settings | None = 
         ca_bundle=wanted.ca_bundle,
         source=source,
         torch_wheel=wanted.torch_wheel,
+        packages=tuple(sorted({settings.system_package(name) for name in wanted.packages})),
+        environment={settings.variable_name(name): value for name, value in wanted.environment.items()},
+        workdir=settings.container_path(wanted.workdir) if wanted.workdir is not None else WORKSPACE,
+        command=tuple(wanted.command),
+        code=tuple(wanted.code),
     )
 
 

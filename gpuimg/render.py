@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import posixpath
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
@@ -11,9 +12,9 @@ from typing import Final
 import jinja2
 
 import gpuimg
-from gpuimg.buildfiles import CA_PATH, build_files, from_index, large_files
+from gpuimg.buildfiles import CA_PATH, build_files, code_files, flavor_files, from_index, large_files
 from gpuimg.facts import UNKNOWN, Matrix
-from gpuimg.model import Context, Plan
+from gpuimg.model import WORKSPACE, Context, Plan
 from gpuimg.naming import REPOSITORY, image_tags, labels
 from gpuimg.source.environment import COMPILER_CACHE, SOURCES, TOOLS, build_environment, build_packages
 from gpuimg.templating import render_template, template_environment
@@ -31,13 +32,18 @@ def render(plan: Plan, matrix: Matrix, *, template_dirs: Sequence[Path] = (), re
     Templates in `template_dirs` take the place of gpuimg's by name.
     """
     environment = template_environment(template_dirs)
-    digest = _plan_digest(environment, plan)
-    files = {**build_files(plan), "Dockerfile": _dockerfile(environment, plan, digest=digest)}
+    digest = _plan_digest(environment, plan, template_dirs)
+    files = {
+        **build_files(plan),
+        **flavor_files(plan.flavor, template_dirs),
+        "Dockerfile": _dockerfile(environment, plan, digest=digest),
+    }
     return Context(
         files=dict(sorted(files.items())),
         tags=image_tags(plan, matrix, repository=repository),
         plan_digest=digest,
         large=large_files(plan),
+        code=code_files(plan),
     )
 
 
@@ -56,6 +62,8 @@ def _dockerfile(environment: jinja2.Environment, plan: Plan, *, digest: str) -> 
         "python_root": PYTHON_ROOT,
         "python": f"{PYTHON_ROOT}/python" if plan.standalone_python else "/usr/bin/python3",
         "packages": _packages(plan),
+        "command": plan.command or plan.flavor.command,
+        "folders": _own_folders(plan),
         "ca_path": CA_PATH if plan.ca_bundle is not None else None,
         "from_pytorch": from_index(plan, "pytorch"),
         **_source_values(plan),
@@ -79,12 +87,13 @@ def _source_values(plan: Plan) -> Mapping[str, object]:
     }
 
 
-def _plan_digest(environment: jinja2.Environment, plan: Plan) -> str:
+def _plan_digest(environment: jinja2.Environment, plan: Plan, template_dirs: Sequence[Path]) -> str:
     """SHA-256 over what the image is: not how it was asked for, nor how this site reaches its indexes."""
     spec = dataclasses.replace(plan.resolution.spec, text="")
     resolution = dataclasses.replace(plan.resolution, spec=spec)
     anywhere = dataclasses.replace(plan, resolution=resolution, ca_bundle=None)
     files = {name: content for name, content in build_files(anywhere).items() if not name.startswith(_OF_THE_SITE)}
+    files |= flavor_files(plan.flavor, template_dirs)
     files["Dockerfile"] = _dockerfile(environment, anywhere, digest="")
     digest = hashlib.sha256()
     for name, content in sorted(files.items()):
@@ -108,6 +117,8 @@ def _image_environment(plan: Plan) -> Mapping[str, str]:
     }
     if plan.allocator is not None:
         variables[plan.allocator.variable] = plan.allocator.value
+    if plan.flavor.health is not None:
+        variables["HEALTH_URL"] = plan.flavor.health
     if plan.toolkit is not None:
         programs = f"{plan.toolkit.home}/bin"
         if programs not in variables["PATH"].split(":"):
@@ -123,14 +134,20 @@ def _image_environment(plan: Plan) -> Mapping[str, str]:
             variables["CC"] = f"gcc-{plan.toolkit.host_compiler}"
             variables["CXX"] = f"g++-{plan.toolkit.host_compiler}"
             variables["CUDAHOSTCXX"] = f"g++-{plan.toolkit.host_compiler}"
-    return variables
+    return {**variables, **plan.environment}
+
+
+def _own_folders(plan: Plan) -> Sequence[str]:
+    """Folders of the image that its user writes to: where containers start, and where the code is."""
+    targets = [copy.target if copy.files != ("",) else posixpath.dirname(copy.target) for copy in plan.code]
+    return sorted({plan.workdir, *targets} - {WORKSPACE, "/"})
 
 
 def _packages(plan: Plan) -> Sequence[str]:
     """System packages: the flavor's, the Python of the image with its headers, and what the toolkit needs."""
     packages = [*plan.flavor.packages]
     if not plan.standalone_python:
-        packages += ["python3", "python3-dev"]
+        packages += ["python3", "python3-dev"] if plan.flavor.compiles else ["python3"]
     if plan.toolkit is not None:
         packages += plan.toolkit.packages
         if plan.toolkit.host_compiler is not None:

@@ -25,6 +25,30 @@ _TAGGED = re.compile(rf"{_REPOSITORY}(?::{_TAG})?", re.ASCII)
 _URL = re.compile(r"https?://[A-Za-z0-9._~:/?#\[\]@!&()*+,;=%-]+")
 _STAGES = {"scratch", "tools", "libraries", "source", "wheel"}
 """Names that FROM takes for something else than an image."""
+_OF_THE_IMAGE = {
+    "PATH": "the image's programs are found by it",
+    "LD_LIBRARY_PATH": "it would put other CUDA libraries before torch's own, in silence",
+    "VIRTUAL_ENV": "it says where the image's packages are",
+    "PIP_CONSTRAINT": "it keeps pip from replacing torch",
+    "UV_CONSTRAINT": "it keeps uv from replacing torch",
+}
+"""Variables that a user's value would break, each with the reason."""
+_SYSTEM_FOLDERS = {
+    "bin",
+    "boot",
+    "dev",
+    "etc",
+    "lib",
+    "lib64",
+    "proc",
+    "root",
+    "run",
+    "sbin",
+    "sys",
+    "tmp",
+    "usr",
+    "var",
+}
 _MAX_CA_BYTES = 4 * 1024 * 1024
 
 
@@ -138,6 +162,35 @@ def ca_bundle(path: Path) -> bytes:
 
 def _shown(text: str) -> str:
     return shorten(printable(text), 80)
+
+
+def system_package(text: str) -> str:
+    """`text` if it can name a package of Debian or Ubuntu. Raises RequestError."""
+    if not re.fullmatch(r"[a-z0-9][a-z0-9+.-]*[a-z0-9+]", text) or len(text) > 100:
+        raise RequestError(
+            f"`{_shown(text)}` is no system package", hints=["name it as apt does, such as git, libgl1 or ffmpeg"]
+        )
+    return text
+
+
+def variable_name(text: str) -> str:
+    """`text` if a user may set the variable of that name in an image. Raises RequestError."""
+    if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]{0,127}", text):
+        raise RequestError(f"`{_shown(text)}` can't name a variable", hints=["use letters, digits and _"])
+    if text in _OF_THE_IMAGE:
+        raise RequestError(f"{text} can't be set: {_OF_THE_IMAGE[text]}")
+    return text
+
+
+def container_path(text: str) -> str:
+    """`text` if it is an absolute path that a Dockerfile can name, without ``..``. Raises RequestError."""
+    if not re.fullmatch(r"/[A-Za-z0-9._@+-][A-Za-z0-9._@+/-]{0,255}", text) or {"..", "."} & set(text.split("/")):
+        raise RequestError(
+            f"`{_shown(text)}` is no path for an image", hints=["write it as /app: absolute, without spaces and .."]
+        )
+    if text.rstrip("/").partition("/")[2].partition("/")[0] in _SYSTEM_FOLDERS:
+        raise RequestError(f"`{_shown(text)}` belongs to the system", hints=["use a folder such as /app or /workspace"])
+    return text.rstrip("/")
 
 
 def network(text: str) -> str:

@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
 
+from gpuimg.engine.archive import code_mode
 from gpuimg.errors import RequestError
 from gpuimg.model import Context
 from gpuimg.text import printable
@@ -39,10 +40,12 @@ def write_context(context: Context, folder: Path) -> None:
             _write(new / name, content)
         for name, source in context.large.items():
             _link(new / name, source)
-        for name in (*context.files, *context.large, _MANIFEST):
+        for name, source in context.code.items():
+            _copy(new / name, source)
+        for name in (*context.files, *context.large, *context.code, _MANIFEST):
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             (new / name).replace(folder / name)
-        _remove(folder, sorted(set(earlier) - {*context.files, *context.large}))
+        _remove(folder, sorted(set(earlier) - {*context.files, *context.large, *context.code}))
     except OSError as error:
         raise _unwritable(folder, error) from error
     finally:
@@ -50,7 +53,7 @@ def write_context(context: Context, folder: Path) -> None:
 
 
 def _manifest(context: Context) -> bytes:
-    names = sorted([*context.files, *context.large])
+    names = sorted([*context.files, *context.large, *context.code])
     return (json.dumps({"plan": context.plan_digest, "files": names}, indent=2) + "\n").encode()
 
 
@@ -59,6 +62,14 @@ def _write(path: Path, content: bytes) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(content)
     path.chmod(0o644)
+
+
+def _copy(path: Path, source: Path) -> None:
+    """A copy, since the user goes on to edit the file; a symbolic link stays one."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    shutil.copyfile(source, path, follow_symlinks=False)
+    if not source.is_symlink():
+        path.chmod(code_mode(source))
 
 
 def _link(path: Path, source: Path) -> None:

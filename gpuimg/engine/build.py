@@ -51,7 +51,7 @@ def build_image(
     with _cancelling(engine, build_id):
         for event in decode(
             engine.post_build(
-                tar_chunks(context.files, context.large) if context.large else tar(context.files),
+                _body(context),
                 build_id=build_id,
                 platform=str(platform),
                 network=network,
@@ -73,6 +73,13 @@ def build_image(
             ],
         )
     return find_image(engine, state.image_id)
+
+
+def _body(context: Context) -> bytes | Iterator[bytes]:
+    """The context as one tar; piece by piece where there are files that are not held."""
+    if context.large or context.code:
+        return tar_chunks(context.files, context.large, context.code)
+    return tar(context.files)
 
 
 @contextlib.contextmanager

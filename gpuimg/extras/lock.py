@@ -67,9 +67,9 @@ def lock_extras(plan: Plan, matrix: Matrix, *, environ: Mapping[str, str]) -> Pl
 
 def _question(plan: Plan, matrix: Matrix) -> Question:
     held = held_wheels(plan.wheels, matrix)
-    every = (*plan.wheels.cuda, *plan.wheels.torch, *plan.wheels.toolkit)
+    every = (*plan.wheels.cuda, *plan.wheels.torch, *plan.wheels.toolkit, *plan.wheels.flavor)
     return Question(
-        requirements=plan.extras,
+        requirements=(*plan.extras, *(plan.flavor.requirements if plan.wheels.flavor else ())),
         constraints=(
             *(f"{wheel.name}=={wheel.version}" for wheel in held.values()),
             *(f"{name}<0" for name in absent_companions(plan.stack)),  # none is
@@ -127,8 +127,8 @@ def _filled(texts: Iterable[str], plan: Plan) -> Iterable[str]:
 
 
 def _new_files(packages: Iterable[Mapping[str, Any]], plan: Plan, target: Target) -> tuple[Wheel, ...]:
-    """The files of what the stack doesn't have already, sorted."""
-    every = (*plan.wheels.cuda, *plan.wheels.torch, *plan.wheels.toolkit)
+    """The files of what stack and flavor don't have already, sorted."""
+    every = (*plan.wheels.cuda, *plan.wheels.torch, *plan.wheels.toolkit, *plan.wheels.flavor)
     have = {(canonicalize_name(wheel.name), wheel.version) for wheel in every}
     index = plan.index_url or "the package index"
     new = []

@@ -60,6 +60,15 @@ class Flavor:
     """Whether it has nvcc."""
     compiles: bool
     """Whether torch.compile can work in it."""
+    requirements: tuple[str, ...] = ()
+    """Python packages that it adds to the stack."""
+    command: tuple[str, ...] = ("bash",)
+    ports: tuple[int, ...] = ()
+    """Ports that its server listens on."""
+    health: str | None = None
+    """URL that the health check asks, inside the container; None: there is no health check."""
+    fixed: bool = False
+    """Whether its own user can install nothing into it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -36,6 +36,8 @@ class WheelSet:
     """Whether these are all. Where nobody could read what torch's wheel asks for, the build resolves the rest."""
     build: tuple[Wheel, ...] = ()
     """What compiles torch where it is built from source: CMake, Ninja and the like. None of it comes into the image."""
+    flavor: tuple[Wheel, ...] = ()
+    """What the flavor adds."""
 
     @property
     def locked(self) -> bool:

@@ -30,10 +30,11 @@ class _StrictLoader(yaml.CSafeLoader if yaml.__with_libyaml__ else yaml.SafeLoad
 def _mapping(loader: _StrictLoader, node: yaml.MappingNode) -> dict[object, object]:
     keys = [loader.construct_object(key, deep=True) for key, _ in node.value]
     for n, key in enumerate(keys):
+        mark = node.value[n][0].start_mark
         if not isinstance(key, str):
-            raise yaml.constructor.ConstructorError(None, None, "a key that is no text", node.start_mark)
+            raise yaml.constructor.ConstructorError(None, None, "a key that is no text", mark)
         if key in keys[:n]:
-            raise yaml.constructor.ConstructorError(None, None, f"the key `{key}` stands twice", node.start_mark)
+            raise yaml.constructor.ConstructorError(None, None, f"the key `{key}` stands twice", mark)
     values = [loader.construct_object(value, deep=True) for _, value in node.value]
     return dict(zip(keys, values, strict=True))
 

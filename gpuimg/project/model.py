@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from gpuimg.model import CodeCopy
 from gpuimg.versions import Platform, PythonVersion
 
 
@@ -21,6 +20,14 @@ class SmokeWishes:
     only: tuple[str, ...] = ()
     skip: tuple[str, ...] = ()
     gpus: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Code:
+    """A file or folder of the project, and the absolute path that it gets in the image."""
+
+    source: Path
+    target: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,7 +49,7 @@ class ProjectImage:
     """Files of requirements: text, ``pyproject.toml`` or ``uv.lock``."""
     packages: tuple[str, ...] = ()
     """System packages."""
-    code: tuple[CodeCopy, ...] = ()
+    code: tuple[Code, ...] = ()
     workdir: str | None = None
     command: tuple[str, ...] = ()
     environment: Mapping[str, str] = field(default_factory=dict)

@@ -8,9 +8,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from gpuimg.errors import RequestError
-from gpuimg.model import CodeCopy
 from gpuimg.project.document import Document, Path_, read_document
-from gpuimg.project.model import Project, ProjectImage
+from gpuimg.project.model import Code, Project, ProjectImage
 from gpuimg.project.values import READERS
 from gpuimg.spec import parse_spec
 
@@ -89,10 +88,11 @@ def _read(document: Document, path: Path_, value: Any, folder: Path) -> object:
 
 
 def _code_folder(values: Mapping[str, Any]) -> Mapping[str, object]:
-    """Code that is a folder becomes the working directory."""
+    """Code that is a folder becomes the working directory; a single file comes into that."""
     (copy,) = values["code"]
     place = values.get("workdir") or copy.target
-    return {"code": (CodeCopy(source=copy.source, target=place),), "workdir": place}
+    target = f"{place}/{copy.source.name}" if copy.source.is_file() else place
+    return {"code": (Code(source=copy.source, target=target),), "workdir": place}
 
 
 def _refuse_two_wishes(document: Document, values: Mapping[str, Any], row: Path_) -> None:

@@ -11,8 +11,7 @@ from typing import Any, Final
 
 from gpuimg import settings
 from gpuimg.errors import RequestError
-from gpuimg.model import CodeCopy
-from gpuimg.project.model import SmokeWishes
+from gpuimg.project.model import Code, SmokeWishes
 from gpuimg.smoke.request import refuse_unknown_checks
 from gpuimg.spec import parse_spec
 from gpuimg.text import printable, shorten
@@ -20,14 +19,6 @@ from gpuimg.versions import Platform, PythonVersion
 
 CODE_FOLDER: Final = "/app"
 _OPERATORS: Final = {"&&", "||", "|", ";", "&", ">", ">>", "<", "2>&1"}
-_OURS: Final = {
-    "PATH": "it has the image's Python first",
-    "LD_LIBRARY_PATH": "a path there makes torch load other CUDA libraries than its own",
-    "PIP_CONSTRAINT": "it keeps pip from replacing torch",
-    "UV_CONSTRAINT": "it keeps uv from replacing torch",
-    "VIRTUAL_ENV": "it is where torch lies",
-}
-"""Variables without which the image would not be what its labels say."""
 
 
 def _spec(value: str, _: Path) -> str:
@@ -63,18 +54,15 @@ def _path(value: str, folder: Path) -> Path:
 
 
 def _packages(value: Sequence[str], _: Path) -> tuple[str, ...]:
-    for name in value:
-        if not re.fullmatch(r"[a-z0-9][a-z0-9+.-]*[a-z0-9+]", name, re.ASCII):
-            raise RequestError(
-                f"`{_shown(name)}` is no name of a Debian package", hints=["Python packages belong into `extras`"]
-            )
-    return tuple(value)
+    return tuple(settings.system_package(name) for name in value)
 
 
-def _code(value: str | Sequence[Mapping[str, str]], folder: Path) -> tuple[CodeCopy, ...]:
+def _code(value: str | Sequence[Mapping[str, str]], folder: Path) -> tuple[Code, ...]:
     if isinstance(value, str):
-        return (CodeCopy(source=_inside(value, folder), target=CODE_FOLDER),)
-    copies = tuple(CodeCopy(source=_inside(row["from"], folder), target=absolute(row["to"], folder)) for row in value)
+        return (Code(source=_inside(value, folder), target=CODE_FOLDER),)
+    copies = tuple(
+        Code(source=_inside(row["from"], folder), target=settings.container_path(row["to"])) for row in value
+    )
     targets = [copy.target for copy in copies]
     twice = next((target for target in targets if targets.count(target) > 1), None)
     if twice is not None:
@@ -92,13 +80,6 @@ def _inside(text: str, folder: Path) -> Path:
     if not path.exists():
         raise RequestError(f"`{_shown(text)}`: there is no such file or folder")
     return path
-
-
-def absolute(value: str, _: Path) -> str:
-    """`value` if it is a plain absolute path in an image, not its root. Raises RequestError."""
-    if not re.fullmatch(r"(?:/[A-Za-z0-9_][A-Za-z0-9._+-]*)+/?", value, re.ASCII):
-        raise RequestError(f"`{_shown(value)}` is no absolute path in an image", hints=["write it as /app"])
-    return value.rstrip("/")
 
 
 def _command(value: str | Sequence[str], _: Path) -> tuple[str, ...]:
@@ -120,12 +101,7 @@ def _command(value: str | Sequence[str], _: Path) -> tuple[str, ...]:
 
 
 def _environment(value: Mapping[str, str | int], _: Path) -> Mapping[str, str]:
-    for name in value:
-        if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]{0,127}", name, re.ASCII):
-            raise RequestError(f"`{_shown(name)}` is no name of a variable")
-        if name in _OURS:
-            raise RequestError(f"{name} is set by gpuimg: {_OURS[name]}", hints=["set it where the image is run"])
-    return {name: str(item) for name, item in value.items()}
+    return {settings.variable_name(name): str(item) for name, item in value.items()}
 
 
 def _tags(value: Sequence[str], _: Path) -> tuple[str, ...]:
@@ -167,7 +143,7 @@ READERS: Final[Mapping[str, Callable[[Any, Path], object]]] = {
     "requirements": _requirements,
     "packages": _packages,
     "code": _code,
-    "workdir": absolute,
+    "workdir": lambda value, _: settings.container_path(value),
     "command": _command,
     "environment": _environment,
     "repository": lambda value, _: settings.repository(value),

@@ -148,7 +148,7 @@ def plan_settings(
     refuse_empty({**given, "--source-url": source_url, "--torch-wheel": torch_wheel})
     return Settings(
         flavor=flavor,
-        python=_python(python) if python is not None else None,
+        python=read_python(python) if python is not None else None,
         platform=read_platform(platform),
         base=base,
         extras=(*(extra or ()), *(text for path in requirements or () for text in read_requirements(path))),
@@ -284,7 +284,8 @@ def _capability(text: str) -> ComputeCapability:
         raise RequestError(printable(str(error)), hints=["write it as --arch 8.0 --arch 9.0+PTX"]) from error
 
 
-def _python(text: str) -> PythonVersion:
+def read_python(text: str) -> PythonVersion:
+    """The Python that --python names. Raises RequestError."""
     try:
         return PythonVersion.parse(text)
     except ValueError as error:

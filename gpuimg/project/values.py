@@ -26,6 +26,13 @@ def _spec(value: str, _: Path) -> str:
     return value
 
 
+def read_name(value: str) -> str:
+    """`value` if a project can have that name. Raises RequestError."""
+    if not re.fullmatch(r"[a-z][a-z0-9]*(?:[._-][a-z0-9]+)*", value, re.ASCII) or len(value) > 100:
+        raise RequestError(f"`{_shown(value)}` is no name in lower case such as bert-train")
+    return value
+
+
 def _text(value: str, _: Path) -> str:
     return value
 
@@ -83,8 +90,11 @@ def _inside(text: str, folder: Path) -> Path:
 
 
 def _command(value: str | Sequence[str], _: Path) -> tuple[str, ...]:
-    if not isinstance(value, str):
-        return tuple(value)
+    return split_command(value) if isinstance(value, str) else tuple(value)
+
+
+def split_command(value: str) -> tuple[str, ...]:
+    """The words of a command, as a shell would split them. Raises RequestError where only a shell can run it."""
     try:
         words = shlex.split(value)
     except ValueError as error:

@@ -93,8 +93,9 @@ def status(container: Container, path: str, *, token: str = "") -> int:
         "try: print(r.urlopen(r.Request(sys.argv[1], headers={'Authorization': 'token ' + sys.argv[2]})).status)\n"
         "except urllib.error.HTTPError as error: print(error.code)\n"
     )
-    answer = container.exec_run([PYTHON, "-c", program, f"http://127.0.0.1:8888{path}", token])
-    return int(bytes(answer.output))
+    output = container.exec_run([PYTHON, "-c", program, f"http://127.0.0.1:8888{path}", token]).output
+    assert isinstance(output, bytes)
+    return int(output)
 
 
 def test_the_notebook_server_has_a_token_of_its_own_at_each_start(

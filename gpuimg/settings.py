@@ -33,6 +33,7 @@ _OF_THE_IMAGE = {
     "UV_CONSTRAINT": "it keeps uv from replacing torch",
 }
 """Variables that a user's value would break, each with the reason."""
+_SECRET = re.compile(r"(^|_)(TOKEN|PASSWORD|PASSWD|SECRET|API_?KEY|ACCESS_KEY(_ID)?|CREDENTIALS?)$")
 _SYSTEM_FOLDERS = {
     "bin",
     "boot",
@@ -179,6 +180,11 @@ def variable_name(text: str) -> str:
         raise RequestError(f"`{_shown(text)}` can't name a variable", hints=["use letters, digits and _"])
     if text in _OF_THE_IMAGE:
         raise RequestError(f"{text} can't be set: {_OF_THE_IMAGE[text]}")
+    if _SECRET.search(text.upper()):
+        raise RequestError(
+            f"{text} looks like a secret, and whoever has the image could read it",
+            hints=[f"give it when the image runs: `gpuimg run --env {text}`"],
+        )
     return text
 
 

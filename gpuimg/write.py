@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import json
 import os
 import shutil
@@ -87,8 +88,9 @@ def _remove(folder: Path, names: Iterable[str]) -> None:
     for name in names:
         path = folder / name
         path.unlink(missing_ok=True)
-        with contextlib.suppress(OSError):
-            path.parent.rmdir()
+        with contextlib.suppress(OSError):  # the first that is not empty ends it
+            for above in itertools.takewhile(folder.__ne__, path.parents):
+                above.rmdir()
 
 
 def _earlier_files(folder: Path) -> tuple[str, ...]:

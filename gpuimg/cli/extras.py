@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 def with_extras(plan: Plan, matrix: Matrix, asked: Sequence[str], console: Console, *, unlocked: bool) -> Plan:
     """Give `plan` with its extras resolved, and say so; `asked` is what was typed. Raises as `lock_extras` does."""
-    if not asked:
+    if not asked and not plan.extras:  # a flavor of one's own may ask for some
         return plan
     from gpuimg.extras.checks import included_extras
     from gpuimg.extras.lock import can_lock_extras, lock_extras

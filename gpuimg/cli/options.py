@@ -22,7 +22,8 @@ if TYPE_CHECKING:
     from gpuimg.plan import Settings
 
 Flavor = Annotated[
-    str | None, typer.Option("--flavor", "-f", metavar="NAME", help="What the image is for: runtime, devel.")
+    str | None,
+    typer.Option("--flavor", "-f", metavar="NAME", help="What the image is for: runtime, devel, jupyter or serve."),
 ]
 Python = Annotated[str | None, typer.Option("--python", metavar="VERSION", help="Python of the image, such as 3.11.")]
 PlatformName = Annotated[str, typer.Option("--platform", metavar="PLATFORM", help="linux/amd64 or linux/arm64.")]

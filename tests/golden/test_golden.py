@@ -11,7 +11,7 @@ from typing import Final
 import pytest
 
 from gpuimg.matrix import load_matrix
-from gpuimg.model import Context
+from gpuimg.model import CodeCopy, Context
 from gpuimg.plan import Settings, make_plan
 from gpuimg.render import render
 from gpuimg.resolve import resolve
@@ -32,6 +32,18 @@ CASES: Final = {
     "free-threaded": ("2.9-cu128-py313t", Settings()),
     "libraries-bundled": ("2.0-cu118", Settings()),
     "libraries-unknown": ("2.9-cu128", Settings(platform=Platform.ARM64)),
+    "jupyter": ("2.13-cu130-jupyter", Settings()),
+    "project": (
+        "2.6-cu124",
+        Settings(
+            packages=["libgl1", "ffmpeg"],
+            environment={"HF_HOME": "/workspace/.cache/my models", "OMP_NUM_THREADS": "8"},
+            workdir="/app",
+            command=["python", "train.py"],
+            code=[CodeCopy(source=Path("project"), target="/app", files=("model/bert.py", "train.py"), size_bytes=2)],
+        ),
+    ),
+    "serve": ("2.6-cu124-serve", Settings()),
     "arm64-private-index": (
         "2.15-cu132",
         Settings(

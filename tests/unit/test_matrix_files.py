@@ -102,7 +102,7 @@ def sourced_rows() -> Iterator[tuple[str, str, type[Any] | None, dict[str, Any]]
 # --- form ------------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", [*SINGLE_FILES, "upstream", "wheels"])
+@pytest.mark.parametrize("name", [*SINGLE_FILES, "flavor_wheels", "upstream", "wheels"])
 def test_schema_is_valid_and_closed(name: str) -> None:
     """Every object of every schema refuses keys that it doesn't know: a typo is an error."""
     schema = read_schema(name)
@@ -122,6 +122,15 @@ def test_wheels_file_fits_its_schema(path: Path) -> None:
     document = read(path)
     jsonschema.Draft202012Validator(read_schema("wheels")).validate(document)
     assert document["stack"] == path.stem
+
+
+@pytest.mark.parametrize("path", sorted((MATRICES / "flavors").glob("*.yaml")), ids=lambda path: path.stem)
+def test_flavor_file_fits_its_schema_and_its_row(path: Path) -> None:
+    document = read(path)
+    jsonschema.Draft202012Validator(read_schema("flavor_wheels")).validate(document)
+    (row,) = [row for row in read(MATRICES / "flavors.yaml")["flavors"] if row["name"] == path.stem]
+    assert document["flavor"] == path.stem
+    assert document["requirements"] == row["requirements"]
 
 
 def test_schema_refuses_a_version_that_yaml_reads_as_a_number() -> None:
@@ -388,4 +397,5 @@ def test_no_file_holds_an_address_but_that_of_pytorchs_index() -> None:
     """Which other index serves a wheel is the installer's default or the user's choice, never ours."""
     lines = [line for path in MATRICES.rglob("*.yaml") for line in path.read_text(encoding="utf-8").splitlines()]
     named = {line.partition(":")[0].strip() for line in lines if "://" in line}
+    named -= {"health"}  # of a server in its own container
     assert named == {"pytorch_index", "repository"}, "of indexes only PyTorch's own; and where torch's sources are"

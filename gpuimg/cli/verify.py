@@ -25,7 +25,7 @@ def verify(
     ] = "python3",
     only: options.Only = None,
     skip: options.Skip = None,
-    gpus: options.Gpus = "auto",
+    gpus: options.Gpus = None,
     gpus_per_image: Annotated[
         str | None,
         typer.Option(
@@ -100,7 +100,7 @@ def verify(
     wanted = SmokeOptions(
         only=tuple(only or ()),
         skip=tuple(skip or ()),
-        gpus=settings.gpus(gpus),
+        gpus=settings.gpus(gpus if gpus is not None else "auto"),
         shm_bytes=settings.size_bytes(shm_size),
         memory_bytes=settings.size_bytes(memory) if memory else None,
         user=settings.user(user) if user else None,

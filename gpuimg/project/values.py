@@ -6,6 +6,7 @@ import json
 import re
 import shlex
 from collections.abc import Callable, Mapping, Sequence
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any, Final
 
@@ -136,6 +137,8 @@ def _smoke(value: Mapping[str, Any], _: Path) -> SmokeWishes:
         gpus=settings.gpus(value["gpus"]) if "gpus" in value else None,
     )
     refuse_unknown_checks(wishes.only, wishes.skip)
+    if any(pattern == "stack" or fnmatchcase("stack.torch", pattern) for pattern in wishes.skip):
+        raise RequestError("stack.torch can't be skipped: the image's tags and labels rest on it")
     return wishes
 
 

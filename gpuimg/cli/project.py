@@ -32,7 +32,6 @@ def select_images(names: Sequence[str], console: Console, *, file: Path | None) 
         RequestError: the project file doesn't hold, has no such image, or `names` are of both kinds.
     """
     from gpuimg.project.find import find_project_file
-    from gpuimg.project.read import read_project
 
     folder = Path()
     if file is None and names and all(map(_is_spec, names)):
@@ -44,7 +43,21 @@ def select_images(names: Sequence[str], console: Console, *, file: Path | None) 
     path = file or find_project_file(folder, environ=os.environ)
     if path is None:
         return None
-    project = read_project(path)
+    project = _read(path)
+    return Selection(project=project, images=_named(names, project) if names else project.images)
+
+
+def select_among(names: Sequence[str], console: Console, *, file: Path | None) -> Selection | None:
+    """As `select_images`, for a command that takes any image: a name that the project doesn't have is another's."""
+    from gpuimg.project.find import find_project_file
+
+    path = file or find_project_file(Path(), environ=os.environ)
+    if path is None or (file is None and not all(map(_may_be_image, names))):
+        return None
+    project = _read(path)
+    if file is None and not {image.name for image in project.images} >= set(names):
+        return None
+    console.info(f"the images that {project.label} describes")
     return Selection(project=project, images=_named(names, project) if names else project.images)
 
 
@@ -54,6 +67,17 @@ def the_only_one(selection: Selection) -> ProjectImage:
         names = ", ".join(image.name for image in selection.images)
         raise RequestError(f"{selection.project.label} has several images: {names}", hints=["name one of them"])
     return selection.images[0]
+
+
+def _read(path: Path) -> Project:
+    from gpuimg.project.read import read_project
+
+    return read_project(path)
+
+
+def _may_be_image(text: str) -> bool:
+    """Whether an image of a project may have that name, which has neither tag nor registry."""
+    return text[:1].isalpha() and not set(text) & set(":/@")
 
 
 def _is_spec(text: str) -> bool:

@@ -54,13 +54,23 @@ def build_smoke(image: ProjectImage, *, gpus: str | None, verify: bool | None) -
     """How `gpuimg build` checks `image`; None: not at all. What tags and labels rest on is always looked at."""
     if not (image.smoke.enabled if verify is None else verify):
         return None
-    found = verify_smoke(image, gpus=gpus)
-    only = (*found.only, "stack") if found.only else ()
-    return dataclasses.replace(found, only=only, mode=image.smoke.mode or "quick")
-
-
-def verify_smoke(image: ProjectImage, *, gpus: str | None) -> SmokeOptions:
-    """How `gpuimg verify` checks `image`."""
     wishes = image.smoke
-    found = SmokeOptions(only=wishes.only, skip=wishes.skip, gpus=gpus or wishes.gpus or "auto")
-    return dataclasses.replace(found, mode=wishes.mode) if wishes.mode is not None else found
+    return SmokeOptions(
+        only=(*wishes.only, "stack") if wishes.only else (),
+        skip=wishes.skip,
+        gpus=gpus or wishes.gpus or "auto",
+        mode=wishes.mode or "quick",
+    )
+
+
+def verify_smoke(image: ProjectImage, wanted: SmokeOptions, *, gpus_given: bool, mode_given: bool) -> SmokeOptions:
+    """How `gpuimg verify` checks `image`: by `wanted` where options say something, else as the file says."""
+    wishes = image.smoke
+    checks_given = bool(wanted.only or wanted.skip)
+    return dataclasses.replace(
+        wanted,
+        only=wanted.only if checks_given else wishes.only,
+        skip=wanted.skip if checks_given else wishes.skip,
+        gpus=wanted.gpus if gpus_given else wishes.gpus or wanted.gpus,
+        mode=wanted.mode if mode_given else wishes.mode or wanted.mode,
+    )

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import queue
 import threading
 from collections.abc import Callable, Sequence
-from typing import TypeVar
+from typing import Final, TypeVar
 
+_LOOK_S: Final = 0.5
 Item = TypeVar("Item")
 Slot = TypeVar("Slot")
 Result = TypeVar("Result")
@@ -48,8 +50,15 @@ def run_each(
         for slot in slots[: len(items)]:
             threading.Thread(target=work, args=(slot,), daemon=True).start()
         for _ in items:
-            done(*ready.get())
+            done(*_next(ready))
     except BaseException:
         stop.set()
         cancel()
         raise
+
+
+def _next(ready: queue.SimpleQueue[Result]) -> Result:
+    """The next result. A wait without an end would miss a Ctrl-C that comes just before it begins: so look up often."""
+    while True:
+        with contextlib.suppress(queue.Empty):
+            return ready.get(timeout=_LOOK_S)

@@ -141,7 +141,7 @@ def project_context(
         unlocked_extras=how.unlocked_extras,
     )
     for reference in image.references:
-        _refuse_lie(reference, plan)
+        _refuse_lie(reference, plan, hint=f"choose another in `tags` of {label}")
     return image, plan, dataclasses.replace(_rendered(plan, how), tags=image.references)
 
 
@@ -186,13 +186,11 @@ def _is_what_it_says(report: Report) -> bool:
     return statuses.get("stack.torch") is Status.PASS and not fatal
 
 
-def _refuse_lie(tag: str, plan: Plan) -> None:
+def _refuse_lie(tag: str, plan: Plan, *, hint: str = "choose another name with --tag") -> None:
     """A name that the user chose may say anything, but nothing false of torch, CUDA or Python."""
     from gpuimg.naming import tag_contradictions
 
     text = tag.rpartition(":")[2]
     wrong = tag_contradictions(text, torch=str(plan.stack.torch), cuda=plan.stack.cuda.variant, python=str(plan.python))
     if wrong and "-compat" not in text:
-        raise RequestError(
-            f"the tag `{text}` would lie: inside is {'; '.join(wrong)}", hints=["choose another name with --tag"]
-        )
+        raise RequestError(f"the tag `{text}` would lie: inside is {'; '.join(wrong)}", hints=[hint])

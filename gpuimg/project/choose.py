@@ -10,6 +10,7 @@ from gpuimg.errors import RequestError, UnknownStackError
 from gpuimg.facts import Flavor, Matrix, Stack
 from gpuimg.matrix.query import Answer, Host, Verdict, Wishes, judge
 from gpuimg.model import Plan, Spec
+from gpuimg.project.packages import check_torch
 from gpuimg.project.survey import Findings, TorchPin
 from gpuimg.resolve import resolve
 from gpuimg.versions import Platform, PythonVersion
@@ -59,11 +60,20 @@ def choose_stack(findings: Findings, host: Host, matrix: Matrix, *, flavor: Flav
     return Choice(stack=stack, reason=reason, doubts=_doubts(verdict, host))
 
 
-def named_stack(spec: Spec, host: Host, matrix: Matrix, *, platform: Platform) -> Choice:
-    """Give the stack that the user named, and whether `host` runs it. Raises as `resolve` does."""
+def named_stack(spec: Spec, findings: Findings, host: Host, matrix: Matrix, *, platform: Platform) -> Choice:
+    """Give the stack that the user named, and whether `host` runs it.
+
+    Raises:
+        RequestError: there is none, or a file asks for another torch.
+    """
     resolution = resolve(spec, matrix)
+    for pin in findings.torch:
+        if pin.binding:
+            check_torch(pin.requirement, resolution.stack, matrix, source=pin.source, spec=spec.text)
+    served = resolution.substitution
     verdict = judge(resolution.stack, host, matrix, wishes=Wishes(platform=platform))
-    return Choice(stack=resolution.stack, doubts=_doubts(verdict, host))
+    said = [] if served is None else [f"{served.name} was never published: {served.use} serves in its place"]
+    return Choice(stack=resolution.stack, doubts=(*said, *_doubts(verdict, host)))
 
 
 def _is_possible(stack: Stack, findings: Findings, matrix: Matrix, flavor: Flavor, platform: Platform) -> bool:

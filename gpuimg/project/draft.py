@@ -66,7 +66,7 @@ def _scalar(text: str) -> str:
     >>> _scalar("2.6.0-cu124"), _scalar("3.11"), _scalar("a: b")
     ('2.6.0-cu124', '"3.11"', '"a: b"')
     """
-    plain = re.fullmatch(r"[A-Za-z0-9_./][A-Za-z0-9_./=<>~+-]*", text, re.ASCII)
+    plain = re.fullmatch(r"[A-Za-z0-9_./-][A-Za-z0-9_./=<>~+-]*", text, re.ASCII)
     if plain and yaml.safe_load(text) == text:
         return text
     return json.dumps(text, ensure_ascii=False)

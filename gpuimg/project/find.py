@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from gpuimg.errors import RequestError
-from gpuimg.text import shown_path
+from gpuimg.text import printable, shown_path
 
 NAME: Final = "gpuimg.yaml"
 PYPROJECT: Final = "pyproject.toml"
@@ -38,7 +38,8 @@ def own_project_file(folder: Path) -> Path | None:
     has_table = _has_table(pyproject)
     if file.is_file() and has_table:
         raise RequestError(
-            f"{shown_path(file)} and [tool.gpuimg] in {shown_path(pyproject)} both say what the images are",
+            f"{printable(folder.resolve().name)} has both {NAME} and [tool.gpuimg] in {PYPROJECT},"
+            " and one place can say what the images are",
             hints=["keep one of them"],
         )
     other = file.with_suffix(".yml")

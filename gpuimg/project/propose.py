@@ -87,8 +87,9 @@ def propose(findings: Findings, host: Host, matrix: Matrix, wanted: Wanted, *, a
         workdir=workdir if workdir not in {None, CODE_FOLDER} else None,
         command=command,
         comments={
-            "spec": _about_stack(choice, plan, matrix),
+            "spec": _about_stack(choice, python or plan.python, matrix),
             "flavor": [f"{flavor.name}: {flavor_reason or flavor.summary}"],
+            "python": [] if wanted.python is not None or python is None else [_about_python(findings)],
             "code": [f"All of this folder but what .dockerignore names; in the image it is {workdir or CODE_FOLDER}."],
             "command": [command_reason] if command_reason else [],
         },
@@ -118,7 +119,7 @@ def _stack(
     """The spec as the file has it, and the stack that it is."""
 
     def read(text: str) -> tuple[str, Choice]:
-        return text, named_stack(parse_spec(text), host, matrix, platform=wanted.platform)
+        return text, named_stack(parse_spec(text), findings, host, matrix, platform=wanted.platform)
 
     if wanted.spec is not None:
         return read(wanted.spec)
@@ -175,9 +176,13 @@ def _is_torch(text: str) -> bool:
     return Requirement(text).name.lower() in {"torch", "torchvision", "torchaudio"}
 
 
-def _about_stack(choice: Choice, plan: Plan, matrix: Matrix) -> Sequence[str]:
+def _about_python(findings: Findings) -> str:
+    return "As .python-version says." if findings.python is not None else f"As requires-python says: {findings.requires_python}."
+
+
+def _about_stack(choice: Choice, python: PythonVersion, matrix: Matrix) -> Sequence[str]:
     stack, driver = choice.stack, oldest_driver(choice.stack, matrix)
-    facts = f"torch {stack.torch}, CUDA {stack.cuda}, Python {plan.python}; from driver {driver} on."
+    facts = f"torch {stack.torch}, CUDA {stack.cuda}, Python {python}; from driver {driver} on."
     return [
         facts,
         *([f"Chosen as {choice.reason}."] if choice.reason else []),

@@ -127,7 +127,7 @@ def _requirement_files(
         try:
             found[name] = read_packages(path, environ=environ)
         except GpuimgError as error:
-            unread.append(error.message)
+            unread.append("; ".join((error.message, *error.hints[:1])))
     return found, unread
 
 

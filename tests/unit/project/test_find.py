@@ -62,7 +62,7 @@ def test_a_pyproject_without_our_table_is_none(tmp_path: Path) -> None:
 def test_two_in_one_folder_are_refused(tmp_path: Path) -> None:
     (tmp_path / "gpuimg.yaml").touch()
     (tmp_path / "pyproject.toml").write_text(TABLE)
-    with pytest.raises(RequestError, match=r"gpuimg\.yaml and \[tool\.gpuimg\] in .*pyproject\.toml both say"):
+    with pytest.raises(RequestError, match=r"has both gpuimg\.yaml and \[tool\.gpuimg\] in pyproject\.toml"):
         find_project_file(tmp_path, environ={})
 
 

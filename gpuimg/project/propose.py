@@ -177,7 +177,9 @@ def _is_torch(text: str) -> bool:
 
 
 def _about_python(findings: Findings) -> str:
-    return "As .python-version says." if findings.python is not None else f"As requires-python says: {findings.requires_python}."
+    if findings.python is not None:
+        return "As .python-version says."
+    return f"As requires-python says: {findings.requires_python}."
 
 
 def _about_stack(choice: Choice, python: PythonVersion, matrix: Matrix) -> Sequence[str]:

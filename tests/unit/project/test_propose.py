@@ -163,7 +163,8 @@ def test_a_python_is_named_where_the_folder_wants_another(
 
 
 def test_a_lock_says_all_that_the_files_beside_it_do(tmp_path: Path, matrix: Matrix) -> None:
-    lock = 'version = 1\nrequires-python = ">=3.10"\n[[package]]\nname = "bert"\nversion = "0"\nsource = { virtual = "." }\n'
+    package = '[[package]]\nname = "bert"\nversion = "0"\nsource = { virtual = "." }\n'
+    lock = f'version = 1\nrequires-python = ">=3.10"\n{package}'
     project = "[project]\nname = 'bert'\nversion = '0'\ndependencies = []\n"
     findings = look(tmp_path, {"uv.lock": lock, "pyproject.toml": project, "requirements.txt": "six\n"})
     assert findings.requirements == ("uv.lock",)

@@ -2,4 +2,4 @@
 
 from gpuimg.matrix.load import load_hosts, load_matrix, load_wheels
 
-__all__ = ["load_matrix", "load_wheels"]
+__all__ = ["load_hosts", "load_matrix", "load_wheels"]

@@ -11,7 +11,7 @@ from gpuimg.errors import RequestError
 _CDI: Final = "nvidia.com/gpu="
 _CPUS_AN_IMAGE: Final = 2
 """Compilers and checks of two ranks keep two busy; with less, a check may outlast its time limit."""
-_MEMORY_AN_IMAGE: Final = 4 * 2**30
+MEMORY_AN_IMAGE: Final = 4 * 2**30
 """A guess on the safe side, for two processes that each have torch and CUDA's libraries in memory."""
 
 
@@ -105,7 +105,7 @@ def _slot(group: Sequence[Device], info: Mapping[str, Any]) -> Slot:
 def _bearable(info: Mapping[str, Any]) -> int:
     """How many images at once the engine's machine can check within the checks' time limits."""
     cpus, memory = int(info.get("NCPU") or 1), int(info["MemTotal"])
-    return max(min(cpus // _CPUS_AN_IMAGE, memory // _MEMORY_AN_IMAGE), 1)
+    return max(min(cpus // _CPUS_AN_IMAGE, memory // MEMORY_AN_IMAGE), 1)
 
 
 def _cdi_devices(info: Mapping[str, Any]) -> set[str]:

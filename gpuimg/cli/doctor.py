@@ -36,6 +36,7 @@ def doctor(
 
     from gpuimg.cli.console import Console
     from gpuimg.doctor import show
+    from gpuimg.doctor.engine_state import read_engine
     from gpuimg.doctor.examine import examine, look
     from gpuimg.doctor.finding import Status
     from gpuimg.errors import HostError
@@ -54,7 +55,8 @@ def doctor(
     subject = look(
         this_machine(os.environ),
         matrix,
-        load_hosts(overlays),
+        hosts=load_hosts(overlays),
+        engine=read_engine(os.environ),
         stacks=tuple(dict.fromkeys(resolution.stack for resolution in resolutions)),
         overlays=overlays,
         now=dt.datetime.now(dt.timezone.utc),

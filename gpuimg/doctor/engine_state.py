@@ -75,9 +75,12 @@ class EngineInfo:
     @property
     def root_dir(self) -> str:
         """Where its images lie."""
-        if any("io.containerd.snapshotter" in str(row) for row in self.raw.get("DriverStatus") or ()):
-            return "/var/lib/containerd"
-        return self.text("DockerRootDir")
+        by_containerd = any("io.containerd.snapshotter" in str(row) for row in self.raw.get("DriverStatus") or ())
+        containerd = self.raw.get("Containerd")
+        address = str(containerd.get("Address")) if isinstance(containerd, dict) else ""
+        # an engine that starts a containerd of its own has its files below its own folder
+        machines = by_containerd and address.startswith("/run/containerd/")
+        return "/var/lib/containerd" if machines else self.text("DockerRootDir")
 
     @property
     def cdi_folders(self) -> tuple[str, ...]:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
-from gpuimg.doctor.engine_state import read_engine
+from gpuimg.doctor.engine_state import EngineState
 from gpuimg.doctor.finding import Finding, Subject
 from gpuimg.doctor.registry import CHECKS
 from gpuimg.errors import RequestError
@@ -27,16 +27,18 @@ _USUAL_BYTES: Final = 5_500_000_000
 def look(
     machine: Machine,
     matrix: Matrix,
-    hosts: HostFacts,
     *,
+    hosts: HostFacts,
+    engine: EngineState,
     stacks: Sequence[Stack] = (),
     overlays: Sequence[Path] = (),
     now: dt.datetime,
     made: dt.datetime | None,
 ) -> Subject:
-    """Ask the machine, its driver and the engine that its environment names.
+    """Ask the machine and its driver.
 
     Args:
+        engine: what the engine said, by `read_engine`.
         stacks: those that the user asks about; none: any.
         made: date of the newest file of gpuimg itself.
     """
@@ -47,7 +49,7 @@ def look(
         distribution=read_distribution(machine),
         platform=platform,
         nvidia=read_nvidia(machine),
-        engine=read_engine(machine.environ),
+        engine=engine,
         matrix=matrix,
         hosts=hosts,
         stacks=tuple(stacks),

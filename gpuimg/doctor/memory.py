@@ -22,7 +22,7 @@ def check(subject: Subject) -> Iterator[Finding]:
             check=_NAME,
             status=Status.WARN,
             what=f"{total / 2**30:.1f} GiB",
-            why=f"checking an image may take {MEMORY_AN_IMAGE >> 30} GiB, for two processes with torch and its libraries",
+            why=f"checking an image may take {MEMORY_AN_IMAGE >> 30} GiB: two processes with torch and its libraries",
             mend=mend(subject, "give-more-memory"),
         )
     else:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 def doctor(
     specs: Annotated[
         list[str] | None,
-        typer.Argument(metavar="SPEC", help="Can it build and run just these, such as 2.13-cu130?"),
+        typer.Argument(metavar="SPEC", help="What it is to build and run, such as 2.13-cu130. Without one: any stack."),
     ] = None,
     only: Annotated[
         list[str] | None,
@@ -25,10 +25,11 @@ def doctor(
     as_json: Annotated[bool, typer.Option("--json", help="Write JSON for programs.")] = False,
     matrix_dir: options.MatrixDir = None,
 ) -> int:
-    """Tell whether this host can build and run GPU images, and what mends it.
+    """Tell what this host lacks to build and run GPU images.
 
     It looks at the engine, driver, GPUs, NVIDIA's toolkit, disk, memory, proxies, certificates and clock, and changes
-    nothing. It needs neither root nor a network, nor an engine. Exit code 3 if the host lacks something.
+    nothing; what it finds comes with the commands that mend it. It needs neither root nor a network, nor an engine.
+    Exit code 3 if the host lacks something.
     """
     import datetime as dt
     import json

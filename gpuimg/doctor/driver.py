@@ -17,7 +17,7 @@ _DISPLAY: Final = "0x03"
 
 def check(subject: Subject) -> Iterator[Finding]:
     """Look at what the driver says, else at the PCI bus."""
-    if not subject.is_local:
+    if not subject.shares_gpus:
         yield Finding(
             check=_NAME,
             status=Status.SKIP,

@@ -75,7 +75,7 @@ class EngineInfo:
     @property
     def root_dir(self) -> str:
         """Where its images lie."""
-        by_containerd = any("io.containerd.snapshotter" in str(row) for row in self.raw.get("DriverStatus") or ())
+        by_containerd = "io.containerd.snapshotter" in str(self.raw.get("DriverStatus"))
         containerd = self.raw.get("Containerd")
         address = str(containerd.get("Address")) if isinstance(containerd, dict) else ""
         # an engine that starts a containerd of its own has its files below its own folder

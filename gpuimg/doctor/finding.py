@@ -6,11 +6,15 @@ import datetime as dt
 import enum
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from typing import Final
 
 from gpuimg.doctor.engine_state import EngineInfo, EngineState
 from gpuimg.facts import HostFacts, Matrix, Stack
 from gpuimg.machine import Distribution, Machine, Nvidia
 from gpuimg.versions import Platform
+
+_CONTAINERS: Final = ("/.dockerenv", "/run/.containerenv")
+"""What Docker and Podman put into containers, which see the kernel of the engine's machine and none of its files."""
 
 
 class Status(enum.Enum):
@@ -79,8 +83,19 @@ class Subject:
             return False
         if self.info is None:
             return True
-        kernel = (self.machine.read("/proc/sys/kernel/osrelease") or "").strip()
+        kernel, name = (self._kernel_says(what) for what in ("osrelease", "hostname"))
+        in_container = any(self.machine.exists(path) for path in _CONTAINERS)
+        if in_container and self.info.text("Name") != name:
+            return False
         return not self.info.is_desktop and self.info.kernel in {"", kernel}
+
+    @property
+    def shares_gpus(self) -> bool:
+        """Whether the engine's GPUs are this machine's: Docker Desktop on Windows has those of WSL."""
+        return self.is_local or (self.distribution.wsl and self.info is not None and self.info.is_desktop)
+
+    def _kernel_says(self, what: str) -> str:
+        return (self.machine.read(f"/proc/sys/kernel/{what}") or "").strip()
 
 
 Check = Callable[[Subject], Iterable[Finding]]

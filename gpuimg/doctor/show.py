@@ -22,6 +22,8 @@ def render(findings: Sequence[Finding], *, width: int, colour: bool = False) -> 
     for status in Status:
         for finding in findings:
             if finding.status is status:
+                if lines and status in {Status.WARN, Status.FAIL}:
+                    lines.append("")
                 lines += _lines(finding, width=width, colour=colour)
     return "\n".join(lines) + "\n"
 

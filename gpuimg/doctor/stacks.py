@@ -15,8 +15,8 @@ _NAME: Final = "stacks"
 
 def check(subject: Subject) -> Iterator[Finding]:
     """Judge the stacks that were asked for, each alone; else all, together."""
-    if not subject.is_local or subject.nvidia.driver is None:
-        what = "without a driver nobody can tell" if subject.is_local else "the engine's machine is another one"
+    if not subject.shares_gpus or subject.nvidia.driver is None:
+        what = "without a driver nobody can tell" if subject.shares_gpus else "the engine's machine is another one"
         yield Finding(check=_NAME, status=Status.SKIP, what=what)
         return
     host, wishes = host_of(subject.nvidia, subject.matrix), Wishes(platform=subject.platform)

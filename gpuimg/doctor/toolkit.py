@@ -32,6 +32,8 @@ def check(subject: Subject) -> Iterator[Finding]:
     info = subject.info
     if info is not None and wanted_gpus("auto", info.raw) is not None:
         yield from _offered(subject, info)
+    elif info is not None and info.is_desktop:
+        yield _desktop(subject)
     elif not subject.is_local:
         yield Finding(
             check=_NAME,
@@ -85,6 +87,26 @@ def _offered(subject: Subject, info: EngineInfo) -> Iterator[Finding]:
         )
     else:
         yield Finding(check=_NAME, status=Status.OK, what="the engine has the runtime nvidia")
+
+
+def _desktop(subject: Subject) -> Finding:
+    """Docker Desktop has a machine of its own, and the toolkit in it on Windows only."""
+    if subject.distribution.wsl:
+        hint = "how: https://docs.docker.com/desktop/features/gpu/"
+        return Finding(
+            check=_NAME,
+            status=Status.FAIL if subject.nvidia.installed else Status.SKIP,
+            what="Docker Desktop offers no GPUs",
+            why="it does with WSL 2 as its backend and NVIDIA's driver for Windows",
+            mend=Mend(hints=(hint,)),
+        )
+    return Finding(
+        check=_NAME,
+        status=Status.FAIL if subject.nvidia.installed else Status.SKIP,
+        what="Docker Desktop's own machine has no GPUs",
+        why="it hands on GPUs on Windows only; on Linux the plain engine does",
+        mend=Mend(commands=("docker context use default",)),
+    )
 
 
 def _unregistered(subject: Subject, info: EngineInfo) -> Finding:

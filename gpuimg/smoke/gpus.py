@@ -54,7 +54,8 @@ def wanted_gpus(text: str, info: Mapping[str, Any]) -> str | None:
     """
     if text == "none":
         return None
-    has_runtime = "nvidia" in (info.get("Runtimes") or {})
+    runtimes = info.get("Runtimes")
+    has_runtime = isinstance(runtimes, dict) and "nvidia" in runtimes
     by_name = not has_runtime and f"{_CDI}all" in _cdi_devices(info)
     if text == "auto":
         if not has_runtime and not by_name:
@@ -109,5 +110,6 @@ def _bearable(info: Mapping[str, Any]) -> int:
 
 
 def _cdi_devices(info: Mapping[str, Any]) -> set[str]:
-    devices = info.get("DiscoveredDevices") or ()
-    return {str(device.get("ID")) for device in devices if isinstance(device, dict)}
+    devices = info.get("DiscoveredDevices")
+    rows = devices if isinstance(devices, list) else []
+    return {str(device.get("ID")) for device in rows if isinstance(device, dict)}

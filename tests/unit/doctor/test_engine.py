@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 import pytest
 
-from gpuimg.doctor.engine_state import EngineState, read_engine
+from gpuimg.doctor.engine_state import EngineInfo, EngineState, read_engine
+from gpuimg.doctor.examine import examine
 from gpuimg.doctor.finding import Mend, Status
 from gpuimg.errors import EngineForbiddenError
-from tests.unit.doctor.hosts import engine, make_host
+from tests.unit.doctor.hosts import answers, engine, make_host
 
 
 @pytest.mark.parametrize(
@@ -109,6 +111,16 @@ def test_an_engine_with_another_kernel_runs_elsewhere(tmp_path: Path) -> None:
         assert host.find("disk").status is Status.SKIP
 
 
+def test_a_container_that_was_given_the_socket_is_not_the_engine_s_machine(tmp_path: Path) -> None:
+    """It sees the same kernel and other files, under another name; an engine inside of it has its name."""
+    with engine(make_host(tmp_path), "docker-28.5-cdi") as host:
+        host.write(".dockerenv")
+        host.write("proc/sys/kernel/hostname", "3f1c0a9be2d7\n")
+        assert host.find("disk").what == "the engine's machine is another one"
+        host.write("proc/sys/kernel/hostname", "recorded\n")
+        assert host.find("disk").what != "the engine's machine is another one"
+
+
 def test_what_is_no_engine_is_said_in_the_client_s_words(tmp_path: Path) -> None:
     with engine(make_host(tmp_path), "docker-28.5-cdi", version={"ApiVersion": "1.24"}) as host:
         finding = host.find("engine")
@@ -136,3 +148,16 @@ def test_podman_has_no_buildkit(tmp_path: Path) -> None:
     with engine(make_host(tmp_path, "fedora"), "docker-28.5-cdi", version=podman) as host:
         assert host.find("engine").what.startswith("Podman 5.3.1")
         assert host.find("buildkit").status is Status.FAIL
+
+
+@pytest.mark.parametrize("nonsense", [None, 7, "text", [7], {"a": 7}, [{"ID": 7}, None], {"nvidia": None}])
+def test_nonsense_in_an_answer_is_no_crash(tmp_path: Path, nonsense: object) -> None:
+    """Each field that is asked for has it in turn; memory alone must be a number, or no engine answers there."""
+    fields = {*answers("docker-28.5-cdi")["info"], "CDISpecDirs", "DiscoveredDevices"} - {"MemTotal"}
+    host = make_host(tmp_path)
+    host.driver("570.133.20")
+    subject = host.look()
+    for name in sorted(fields):
+        raw = {**answers("docker-28.5-cdi")["info"], name: nonsense}
+        state = EngineState(host="unix:///x", info=EngineInfo(raw=raw, release="28.5.2", api="1.51"))
+        assert examine(dataclasses.replace(subject, engine=state))

@@ -214,6 +214,18 @@ def test_a_remote_engine_is_asked_for_gpus_alone(host: Host) -> None:
     assert finding.mend.hints == ("run `gpuimg doctor` there",)
 
 
+def test_docker_desktop_has_gpus_on_windows_only(host: Host) -> None:
+    """Its name is put into the record by hand: no Docker Desktop was asked."""
+    desktop = NO_CDI | {"OperatingSystem": "Docker Desktop"}
+    with engine(host, "docker-28.5-cdi", info=desktop | {"KernelVersion": "6.10.14-linuxkit"}):
+        host.write("proc/sys/kernel/osrelease", "6.1.0-amd64\n")
+        assert host.find("toolkit").mend.commands == ("docker context use default",)
+        assert host.find("driver").status is Status.SKIP
+    with engine(host, "docker-28.5-cdi", info=desktop | {"KernelVersion": "5.15.153.1-microsoft-standard-WSL2"}):
+        assert "desktop/features/gpu" in host.find("toolkit").mend.hints[0]
+        assert host.find("driver").status is Status.OK, "its GPUs are this distribution's, too"
+
+
 # --- cgroups ----------------------------------------------------------------------------------------------------------
 
 

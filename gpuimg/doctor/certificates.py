@@ -24,6 +24,8 @@ _SYSTEM: Final = (
 )
 """Where Go's crypto/x509, and with it the engine, looks; the first that is there counts."""
 _REGISTRIES: Final = "/etc/docker/certs.d"
+_COMPANYS: Final = 20
+"""A bundle of more certificates is a public one, of another age than the system's; a company's may be in it or not."""
 _PEM: Final = re.compile(r"-----BEGIN CERTIFICATE-----(.*?)-----END CERTIFICATE-----", re.DOTALL)
 
 
@@ -69,6 +71,13 @@ def _trust(subject: Subject, ours: set[str], named: str) -> Finding:
     foreign = len(ours - trusted)
     if not foreign:
         return Finding(check=_NAME, status=Status.OK, what=f"the engine trusts what {shown} has, too")
+    if len(ours) > _COMPANYS:
+        return Finding(
+            check=_NAME,
+            status=Status.OK,
+            what=f"{shown} has {len(ours)} certificates, of which the engine knows all but {foreign}",
+            why="where one of those is your company's, the engine needs it as well",
+        )
     return Finding(
         check=_NAME,
         status=Status.WARN,

@@ -10,7 +10,7 @@ import trustme
 
 from gpuimg.doctor import disk
 from gpuimg.doctor.examine import examine
-from gpuimg.doctor.finding import Finding, Status
+from gpuimg.doctor.finding import Finding, Mend, Status
 from tests.unit.doctor.hosts import Host, engine, make_host
 
 ROOTLESS = ["name=seccomp,profile=builtin", "name=rootless", "name=cgroupns"]
@@ -198,6 +198,18 @@ def test_a_ca_that_the_system_or_a_registry_s_folder_has_is_known(host: Host, co
         assert host.find("certificates").status is Status.WARN
         host.write("etc/docker/certs.d/registry.example.com/ca.crt", company.replace("\n", "\r\n"))
         assert host.find("certificates").status is Status.OK
+
+
+def test_a_public_bundle_of_another_age_is_no_company_s(host: Host) -> None:
+    """conda and others name one of their own in SSL_CERT_FILE."""
+    pems = [trustme.CA(key_type=trustme.KeyType.ECDSA).cert_pem.bytes().decode() for _ in range(21)]
+    host.write("opt/conda/cacert.pem", "".join(pems))
+    host.write("etc/ssl/certs/ca-certificates.crt", "".join(pems[:-1]))
+    host.environ["SSL_CERT_FILE"] = "/opt/conda/cacert.pem"
+    with engine(host, "docker-28.5-cdi"):
+        finding = host.find("certificates")
+    assert (finding.status, finding.mend) == (Status.OK, Mend())
+    assert "all but 1" in finding.what
 
 
 def test_without_an_engine_only_the_bundle_is_looked_at(host: Host, company: str) -> None:

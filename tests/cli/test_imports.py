@@ -24,6 +24,7 @@ NOT_NEEDED: Final = {
     "--version": READ | TEMPLATES | {"packaging", "json", "hashlib", "gpuimg.matrix", "gpuimg.model"},
     "matrix --help": READ | TEMPLATES | {"gpuimg.matrix", "gpuimg.model"},
     "build --help": ENGINE | CHECKS | TEMPLATES | {"gpuimg.engine", "gpuimg.smoke.host", "gpuimg.matrix"},
+    "doctor --help": READ | TEMPLATES | {"gpuimg.matrix", "gpuimg.doctor", "gpuimg.machine"},
     "export --help": READ | TEMPLATES | {"gpuimg.matrix", "gpuimg.export"},
     "report --help": READ | TEMPLATES | {"gpuimg.matrix"},
     "why 2.6-cu121": READ | TEMPLATES,

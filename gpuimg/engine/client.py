@@ -79,6 +79,12 @@ class Engine:
             int(found["MemTotal"])
         return found
 
+    def is_podman(self) -> bool:
+        """Whether it is Podman's service, which speaks Docker's API."""
+        with self.translated():
+            components = self.api.version().get("Components") or ()
+            return any("podman" in str(component.get("Name")).lower() for component in components)
+
     def post_build(
         self,
         body: bytes | Iterator[bytes],
@@ -125,6 +131,11 @@ class Engine:
 
     def _url(self, path: str) -> str:
         return f"{self.api.base_url}/v{self.api.api_version}{path}"
+
+
+def engine_address(environ: Mapping[str, str]) -> str:
+    """Where the engine is to be found; it isn't asked. Raises EngineNotFoundError for settings that can't be read."""
+    return _endpoint(environ)[0]
 
 
 def proxy_arguments(environ: Mapping[str, str]) -> Mapping[str, str]:

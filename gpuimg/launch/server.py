@@ -1,0 +1,166 @@
+"""The server of an image: on which port of the host it is published, by which token it lets one in, what its URL is."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import http.client
+import ipaddress
+import re
+import secrets
+import socket
+import time
+import urllib.parse
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+from gpuimg.errors import HostError, RequestError
+from gpuimg.launch.launch import Port, Target
+from gpuimg.launch.wishes import LOOPBACK
+
+JUPYTER: Final = "jupyter"
+"""The flavor, and its program."""
+TOKEN: Final = "JUPYTER_TOKEN"
+"""By which variable the image's Jupyter takes its token."""
+_JUPYTER_PORT: Final = 8888
+_TRIES: Final = 100
+"""So many ports are looked at for a free one."""
+_POLL_S: Final = 0.25
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Server:
+    """What an image serves, and where the host has it."""
+
+    ports: tuple[Port, ...]
+    """The first is the one that its URL has."""
+    token: str | None = field(default=None, repr=False)
+    jupyter: bool = False
+
+    @property
+    def page(self) -> str:
+        """Where it is, as the engine's machine sees it."""
+        port = self.ports[0]
+        every = ipaddress.ip_address(port.address).is_unspecified
+        address = LOOPBACK if every else f"[{port.address}]" if ":" in port.address else port.address
+        return f"http://{address}:{port.host}/{'lab' if self.jupyter else ''}"
+
+    @property
+    def url(self) -> str:
+        """What a browser on the engine's machine opens: with the token."""
+        return f"{self.page}?{urllib.parse.urlencode({'token': self.token})}" if self.token else self.page
+
+
+def served_ports(target: Target, command: Sequence[str]) -> tuple[int, ...]:
+    """The ports that the image's own command serves; none where another command takes its place."""
+    if command and not (target.label("flavor") == JUPYTER and command[0] == JUPYTER):
+        return ()
+    ports = [int(text) for text in target.label("ports").split() if re.fullmatch(r"[1-9]\d{0,4}", text, re.ASCII)]
+    if not ports and target.label("flavor") == JUPYTER:
+        ports = [_JUPYTER_PORT]
+    return tuple(dict.fromkeys(port for port in ports if port < 2**16))
+
+
+def publish(
+    ports: Sequence[int], *, first: int | None, listen: str, taken: Sequence[Port], local: bool
+) -> tuple[Port, ...]:
+    """Give a port of the host for each of the container's: its own number, or the next that is free.
+
+    Args:
+        first: the host's for the first, if the user named one.
+        taken: what is published already; a port of the container among them is left to that.
+        local: whether the host is this machine, so that one can try.
+
+    Raises RequestError where none is free.
+    """
+    found: list[Port] = []
+    there = {port.container for port in taken}
+    used = {port.host for port in taken}
+    for number in ports:
+        if number in there:
+            continue
+        wanted = first if first is not None and not found else None
+        candidates = [wanted] if wanted is not None else range(number, min(number + _TRIES, 2**16))
+        host = next((each for each in candidates if each not in used and (not local or _is_free(listen, each))), None)
+        if host is None:
+            what = f"port {wanted} of {listen}" if wanted is not None else f"every port of {listen} from {number} on"
+            raise RequestError(f"{what} is taken", hints=["`--port NUMBER` takes another, `ss -ltnp` shows who has it"])
+        found.append(Port(container=number, host=host, address=listen))
+        used.add(host)
+    return tuple(found)
+
+
+def new_token() -> str:
+    """A token that nobody can guess."""
+    return secrets.token_urlsafe(24)
+
+
+def wait_for_answer(url: str, *, ended: Callable[[], bool], limit_s: float) -> bool:
+    """Wait until a server says anything at `url`, at most `limit_s` seconds. Whether it has; False too if `ended`."""
+    parts = urllib.parse.urlsplit(url)
+    assert parts.hostname is not None
+    until = time.monotonic() + limit_s
+    while time.monotonic() < until and not ended():
+        connection = http.client.HTTPConnection(parts.hostname, parts.port, timeout=5)
+        try:
+            connection.request("GET", parts.path or "/")
+            connection.getresponse()
+            return True
+        except http.client.RemoteDisconnected:
+            pass  # the engine's proxy took the connection, and nobody listens behind it yet
+        except http.client.HTTPException:
+            return True  # a server that speaks something else
+        except OSError:
+            pass
+        finally:
+            connection.close()
+        time.sleep(_POLL_S)
+    return False
+
+
+def tunnel(server: Server, environ: Mapping[str, str], *, address: str, user: str) -> str | None:
+    """The command that brings the server to the user's own machine; None where it is there, or all can reach it.
+
+    Args:
+        address: the engine's.
+        user: the name of who is logged in here.
+    """
+    port = server.ports[0]
+    if not ipaddress.ip_address(port.address).is_loopback:
+        return None
+    local = f"{port.host}:{port.address if ':' not in port.address else f'[{port.address}]'}:{port.host}"
+    with contextlib.suppress(KeyError, ValueError):
+        if address.startswith("ssh://"):
+            engine = urllib.parse.urlsplit(address)
+            who = f"{engine.username}@" if engine.username else ""
+            return f"ssh -N -L {local} {_ssh_port(engine.port)}{who}{engine.hostname}"
+        _, _, host, number = environ["SSH_CONNECTION"].split()
+        if address.startswith("unix://"):
+            return f"ssh -N -L {local} {_ssh_port(int(number))}{user}@{ipaddress.ip_address(host)}"
+    return None
+
+
+def _ssh_port(port: int | None) -> str:
+    return "" if port in {None, 22} else f"-p {port} "
+
+
+def _is_free(address: str, port: int) -> bool:
+    """Whether nobody listens there. What can't be told for another reason is the engine's to say."""
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((address, port))
+        except OSError as error:
+            return error.errno != errno.EADDRINUSE
+    return True
+
+
+def no_answer(reference: str, url: str, log: Sequence[str]) -> HostError:
+    """The error for a server whose container ended before it answered; `log` are its last lines."""
+    shown = "\n".join(f"| {line}" for line in log) or "| (it said nothing)"
+    return HostError(
+        f"{reference} ended before it answered at {url}; the last that it said:\n{shown}",
+        hints=["without --detach all that it says is shown"],
+    )

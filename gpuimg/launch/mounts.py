@@ -53,7 +53,6 @@ def choose_mounts(
     cwd: Path,
     with_cwd: bool,
     caches: bool,
-    own_caches: bool,
     place: Place,
     person: Person,
     environ: Mapping[str, str],
@@ -63,8 +62,7 @@ def choose_mounts(
     Args:
         cwd: the current folder, below which relative paths lie.
         with_cwd: whether it comes on ``/workspace``.
-        caches: whether the caches are wanted.
-        own_caches: whether the container's user is the one whose caches they are.
+        caches: whether the caches of models come too.
 
     Raises:
         RequestError: what was named isn't there, or two mounts share a place.
@@ -86,7 +84,7 @@ def choose_mounts(
     environment: list[tuple[str, str]] = []
     missing: list[Path] = []
     problems: dict[str, list[str]] = {}
-    for cache in _CACHES if caches and own_caches and place.local else ():
+    for cache in _CACHES if caches and place.local else ():
         if cache.target in taken:
             continue
         path = _cache_path(cache, person, cwd, environ)

@@ -1,31 +1,23 @@
-"""The server of an image: on which port of the host it is published, by which token it lets one in, what its URL is."""
+"""The server of an image: what its URL is, whether it answers, how another machine reaches it."""
 
 from __future__ import annotations
 
 import contextlib
-import errno
 import http.client
 import ipaddress
-import re
 import secrets
-import socket
 import time
 import urllib.parse
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from gpuimg.errors import HostError, RequestError
-from gpuimg.launch.launch import Port, Target
+from gpuimg.errors import HostError
+from gpuimg.launch.launch import Port
 from gpuimg.launch.wishes import LOOPBACK
 
-JUPYTER: Final = "jupyter"
-"""The flavor, and its program."""
 TOKEN: Final = "JUPYTER_TOKEN"
-"""By which variable the image's Jupyter takes its token."""
-_JUPYTER_PORT: Final = 8888
-_TRIES: Final = 100
-"""So many ports are looked at for a free one."""
+"""By which variable Jupyter takes its token."""
 _POLL_S: Final = 0.25
 
 
@@ -50,45 +42,6 @@ class Server:
     def url(self) -> str:
         """What a browser on the engine's machine opens: with the token."""
         return f"{self.page}?{urllib.parse.urlencode({'token': self.token})}" if self.token else self.page
-
-
-def served_ports(target: Target, command: Sequence[str]) -> tuple[int, ...]:
-    """The ports that the image's own command serves; none where another command takes its place."""
-    if command and not (target.label("flavor") == JUPYTER and command[0] == JUPYTER):
-        return ()
-    ports = [int(text) for text in target.label("ports").split() if re.fullmatch(r"[1-9]\d{0,4}", text, re.ASCII)]
-    if not ports and target.label("flavor") == JUPYTER:
-        ports = [_JUPYTER_PORT]
-    return tuple(dict.fromkeys(port for port in ports if port < 2**16))
-
-
-def publish(
-    ports: Sequence[int], *, first: int | None, listen: str, taken: Sequence[Port], local: bool
-) -> tuple[Port, ...]:
-    """Give a port of the host for each of the container's: its own number, or the next that is free.
-
-    Args:
-        first: the host's for the first, if the user named one.
-        taken: what is published already; a port of the container among them is left to that.
-        local: whether the host is this machine, so that one can try.
-
-    Raises RequestError where none is free.
-    """
-    found: list[Port] = []
-    there = {port.container for port in taken}
-    used = {port.host for port in taken}
-    for number in ports:
-        if number in there:
-            continue
-        wanted = first if first is not None and not found else None
-        candidates = [wanted] if wanted is not None else range(number, min(number + _TRIES, 2**16))
-        host = next((each for each in candidates if each not in used and (not local or _is_free(listen, each))), None)
-        if host is None:
-            what = f"port {wanted} of {listen}" if wanted is not None else f"every port of {listen} from {number} on"
-            raise RequestError(f"{what} is taken", hints=["`--port NUMBER` takes another, `ss -ltnp` shows who has it"])
-        found.append(Port(container=number, host=host, address=listen))
-        used.add(host)
-    return tuple(found)
 
 
 def new_token() -> str:
@@ -143,18 +96,6 @@ def tunnel(server: Server, environ: Mapping[str, str], *, address: str, user: st
 
 def _ssh_port(port: int | None) -> str:
     return "" if port in {None, 22} else f"-p {port} "
-
-
-def _is_free(address: str, port: int) -> bool:
-    """Whether nobody listens there. What can't be told for another reason is the engine's to say."""
-    family = socket.AF_INET6 if ":" in address else socket.AF_INET
-    with socket.socket(family, socket.SOCK_STREAM) as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((address, port))
-        except OSError as error:
-            return error.errno != errno.EADDRINUSE
-    return True
 
 
 def no_answer(reference: str, url: str, log: Sequence[str]) -> HostError:

@@ -47,12 +47,17 @@ def start_server(
     Raises HostError where it ends before, with the last that it said.
     """
     container_id = _run(docker_arguments(launch, program=program, verb="create"), environ)
-    attached = [program, "start", "--attach", "--sig-proxy=false", container_id]
+    attached = [program, "start", "--attach", container_id]
     answered = ended = False
     log: collections.deque[str] = collections.deque(maxlen=_LOG_LINES)
     try:
         with subprocess.Popen(
-            attached, env=environ, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+            attached,
+            env=environ,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,  # Ctrl-C is ours: the reader would pass it on
         ) as reader:
             thread = threading.Thread(target=_read, args=(reader, log), daemon=True)
             thread.start()

@@ -16,7 +16,8 @@ def run(
         str, typer.Argument(metavar="SPEC|IMAGE", help="What gpuimg built, such as 2.6-cu124, or any image.")
     ],
     command: Annotated[
-        list[str] | None, typer.Argument(metavar="[-- CMD...]", help="What to run in it.  [default: the image's own]")
+        list[str] | None,
+        typer.Argument(metavar="COMMAND", help="What to run in it, after a --.  [default: the image's own]"),
     ] = None,
     gpus: Annotated[
         str,
@@ -78,7 +79,7 @@ def run(
     show: Annotated[bool, typer.Option("--print", help="Show the docker command and start nothing.")] = False,
     matrix_dir: options.MatrixDir = None,
 ) -> None:
-    """Start an image the right way: GPUs, shared memory, your folder and user, Jupyter.
+    """Start an image with GPUs, shared memory, your folder and your user.
 
     The container sees the current folder as /workspace, and files that it makes there are yours. The exit code is the
     command's.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -69,8 +70,9 @@ def name_target(text: str, *, matrix_dir: Sequence[Path]) -> Target:
     try:
         spec = parse_spec(reference.partition("@")[0].rpartition("/")[2].partition(":")[2])
         if spec.cuda is not None:
-            labels["io.gpuimg.stack"] = resolve(spec, load_matrix(tuple(matrix_dir))).stack.name
             labels["io.gpuimg.flavor"] = spec.flavor or ""
+            stack_alone = dataclasses.replace(spec, flavor=None, python=None)
+            labels["io.gpuimg.stack"] = resolve(stack_alone, load_matrix(tuple(matrix_dir))).stack.name
     except RequestError:
         pass  # it is called something else
     return Target(reference=reference, labels=labels, here=False)

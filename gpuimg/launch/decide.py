@@ -64,7 +64,7 @@ def decide(
     )
     server = choose_server(wishes, target, local=place.local, token=_own_token(wishes, machine.environ) or token)
     devices = network_devices(place, machine) if gpus is not None else ()
-    is_shell = wishes.detach and not wishes.command and server is None
+    is_shell = wishes.detach and not wishes.command and server is None and target.is_ours
     to_files = any(not mount.volume for mount in mounts.mounts)
     launch = Launch(
         image=target.reference,

@@ -49,7 +49,7 @@ def choose_identity(wishes: Wishes, target: Target, place: Place, person: Person
         user=f"{person.uid}:0",
         is_person=True,
         user_namespace="host" if place.remapped else None,
-        environment=_NAMELESS if person.uid and not target.label("python") else (),
+        environment=_NAMELESS if person.uid and not target.is_ours else (),
         notice=None
         if person.uid
         else "root runs gpuimg, so the container runs as root too (--user 1000:0 says otherwise)",

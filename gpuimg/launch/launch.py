@@ -87,6 +87,11 @@ class Target:
     here: bool = True
     """Whether the engine has it; else it has to be pulled."""
 
+    @property
+    def is_ours(self) -> bool:
+        """Whether gpuimg built it, or would: what it has inside is known."""
+        return bool(self.label("python"))
+
     def label(self, name: str) -> str:
         """What the label ``io.gpuimg.NAME`` says; empty where there is none."""
         return self.labels.get(f"io.gpuimg.{name}", "")

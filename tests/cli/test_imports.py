@@ -25,6 +25,7 @@ NOT_NEEDED: Final = {
     "matrix --help": READ | TEMPLATES | {"gpuimg.matrix", "gpuimg.model"},
     "build --help": ENGINE | CHECKS | TEMPLATES | {"gpuimg.engine", "gpuimg.smoke.host", "gpuimg.matrix"},
     "export --help": READ | TEMPLATES | {"gpuimg.matrix", "gpuimg.export"},
+    "run --help": READ | TEMPLATES | {"gpuimg.matrix", "gpuimg.launch"},
     "report --help": READ | TEMPLATES | {"gpuimg.matrix"},
     "why 2.6-cu121": READ | TEMPLATES,
     "matrix list": READ | TEMPLATES,

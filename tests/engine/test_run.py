@@ -225,15 +225,19 @@ def test_jupyter_answers_to_who_has_the_printed_url(
         _wait_until_gone(engine_client, str(container.id))
 
 
-def test_jupyter_as_root_is_told_that_it_may(user: User, images: dict[str, str]) -> None:
+def test_jupyter_as_root_is_told_that_it_may(
+    user: User, images: dict[str, str], engine_client: docker.DockerClient
+) -> None:
     done = user.run(images["jupyter"], "--root", "--detach")
-    stop = re.search(r"`(docker stop \S+)`", done.stderr)
+    stop = re.search(r"`docker stop (\S+)`", done.stderr)
     assert stop is not None, done.stderr
+    container = engine_client.containers.get(stop[1])
     try:
         with urllib.request.urlopen(done.stdout.strip(), timeout=10) as answer:
             assert answer.read() == b"lab --allow-root\n"
     finally:
-        subprocess.run(stop[1].split(), check=True, capture_output=True)
+        container.stop(timeout=10)
+        _wait_until_gone(engine_client, str(container.id))
 
 
 def test_a_server_that_ends_is_an_error_with_its_last_words(user: User, images: dict[str, str]) -> None:
@@ -290,7 +294,7 @@ def _context(base: str, command: list[str], labels: dict[str, str]) -> io.BytesI
 
 
 def _containers(client: docker.DockerClient) -> set[str]:
-    found = client.containers.list(all=True, filters={"label": "io.gpuimg.container=run"})
+    found = client.containers.list(all=True, filters={"label": "io.gpuimg.container=run"}, ignore_removed=True)
     return {str(container.id) for container in found}
 
 

@@ -88,6 +88,7 @@ def images(engine_client: docker.DockerClient, base_image: str) -> Iterator[dict
         context = _context(base_image, command, labels)
         engine_client.images.build(fileobj=context, custom_context=True, tag=tag, rm=True)
         found[flavor] = tag
+        time.sleep(1.1)  # the engine lists images by the second in which they were made
     yield found
     for tag in found.values():
         engine_client.images.remove(tag, force=True)

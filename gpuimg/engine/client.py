@@ -84,6 +84,11 @@ class Engine:
         with self.translated():
             return dict(self.api.version())
 
+    def is_podman(self) -> bool:
+        """Whether it is Podman's service, which speaks Docker's API."""
+        components = self.version().get("Components") or ()
+        return any("podman" in str(component.get("Name")).lower() for component in components)
+
     def post_build(
         self,
         body: bytes | Iterator[bytes],
@@ -134,7 +139,12 @@ class Engine:
 
 def address(environ: Mapping[str, str]) -> str:
     """Where the engine is looked for, without the password that may be in it. Raises EngineNotFoundError."""
-    return _shown(_endpoint(environ)[0])
+    return _shown(engine_address(environ))
+
+
+def engine_address(environ: Mapping[str, str]) -> str:
+    """Where the engine is to be found; it isn't asked. Raises EngineNotFoundError for settings that can't be read."""
+    return _endpoint(environ)[0]
 
 
 def proxy_arguments(environ: Mapping[str, str]) -> Mapping[str, str]:

@@ -26,6 +26,7 @@ NOT_NEEDED: Final = {
     "build --help": ENGINE | CHECKS | TEMPLATES | {"gpuimg.engine", "gpuimg.smoke.host", "gpuimg.matrix"},
     "doctor --help": READ | TEMPLATES | {"gpuimg.matrix", "gpuimg.doctor", "gpuimg.machine"},
     "export --help": READ | TEMPLATES | {"gpuimg.matrix", "gpuimg.export"},
+    "run --help": READ | TEMPLATES | {"gpuimg.matrix", "gpuimg.launch"},
     "report --help": READ | TEMPLATES | {"gpuimg.matrix"},
     "why 2.6-cu121": READ | TEMPLATES,
     "matrix list": READ | TEMPLATES,

@@ -52,13 +52,16 @@ class UnknownStackError(RequestError):
 
 
 class MatrixError(RequestError):
-    """A matrix file that doesn't hold. `where` is the row and field, such as ``rows[3].cuda``."""
+    """A matrix file that doesn't hold. `where` is the row and field, such as ``rows[3].cuda``, and `path` its parts."""
 
-    def __init__(self, file: str, where: str, problem: str, *, hints: Sequence[str] = ()) -> None:
+    def __init__(
+        self, file: str, where: str, problem: str, *, path: Sequence[str | int] = (), hints: Sequence[str] = ()
+    ) -> None:
         super().__init__(f"{file}: {where}: {problem}" if where else f"{file}: {problem}", hints=hints)
         self.file = file
         self.where = where
         self.problem = problem
+        self.path = tuple(path)
 
 
 class HostError(GpuimgError):

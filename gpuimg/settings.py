@@ -134,7 +134,7 @@ def requirement(text: str) -> str:
         raise RequestError(f"`{_shown(text)}` is not a package requirement: it has characters that none needs")
     if parsed.url:
         raise RequestError(
-            f"`{_shown(text)}` names a URL; extras come from the package index by name and version",
+            f"`{_shown(parsed.name)}` with a URL: extras come from the package index by name and version",
             hints=["put the wheel on an index and name that with --index-url"],
         )
     return str(parsed)

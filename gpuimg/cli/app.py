@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 INTERRUPTED = 130
 COMMANDS: Final = {
+    "init": "Write a project file, gpuimg.yaml, from what this folder has.",
     "build": "Build images, check each from inside, and tag it.",
     "render": "Write the Dockerfile, or a whole build context.",
     "verify": "Check images, ours or not, from inside.",

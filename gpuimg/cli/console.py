@@ -84,6 +84,8 @@ class Console:
         self.ci = environ.get("CI", "").lower() not in {"", "0", "false"}
         self.live = self.err.tty and not self.ci and environ.get("TERM") != "dumb" and not quiet
         """Whether progress may be drawn in place, on stderr."""
+        self.can_ask = self.err.tty and _is_tty(sys.stdin) and not self.ci and not quiet
+        """Whether there is somebody who reads a question and can answer."""
         self._write_err: Callable[[str], None] = self._write_stderr
 
     # --- what commands say ---------------------------------------------------------------------------------------
@@ -147,6 +149,16 @@ class Console:
         if self.live:
             self._write_err(f"\r\x1b[2K{shorten(printable(text), self.err.width - 1)}")
 
+    def ask(self, question: str, *, default: str) -> str:
+        """What the user types, on stderr and stdin; nothing is `default`. Raises EOFError where input ends."""
+        shown = self.err.styled(f"[{printable(default)}]", "dim")
+        self._write_err(f"{self.err.styled(printable(question), 'bold')} {shown} ")
+        line = sys.stdin.readline()
+        if not line:
+            self._write_err("\n")
+            raise EOFError
+        return line.strip() or default
+
     def rendered(self, text: str) -> None:
         """Text that gpuimg rendered for `err` itself, to stderr as it is; not with --quiet."""
         if not self.quiet:
@@ -194,9 +206,9 @@ def _indented(text: str) -> str:
     return printable(text.rstrip("\n"), multiline=True).replace("\n", "\n  ")
 
 
-def _is_tty(stream: TextIO) -> bool:
+def _is_tty(stream: TextIO | None) -> bool:
     try:
-        return stream.isatty()
+        return stream is not None and stream.isatty()
     except (AttributeError, ValueError):  # closed, or not quite a stream
         return False
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from gpuimg.cli import options
+from gpuimg.cli import options, planning
 from gpuimg.cli.textfile import Output, TextFile
 from gpuimg.errors import RequestError, SpecError
 
@@ -184,7 +184,6 @@ def _find(
     from gpuimg.render import VENV
     from gpuimg.smoke.expect import expectation
     from gpuimg.spec import parse_spec
-    from gpuimg.versions import Platform
 
     if set(target) & set("/:@"):
         reference = settings.image_reference(target)
@@ -201,7 +200,7 @@ def _find(
     wanted = options.plan_settings(
         flavor=None,
         python=None,
-        platform=platform if platform is not None else str(Platform.AMD64),
+        platform=platform,
         base=None,
         extra=None,
         index_url=None,
@@ -209,7 +208,7 @@ def _find(
         ca_bundle=None,
         matrix_dir=matrix_dir,
     )
-    (plan,) = options.make_plans([target], matrix, wanted, console)
+    (plan,) = planning.make_plans([target], matrix, wanted, console)
     reference, *_ = image_tags(plan, matrix, repository=repository)
     image = Image(
         reference=reference,

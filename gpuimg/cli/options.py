@@ -1,24 +1,20 @@
-"""Options that several commands share, and the way from them to plans."""
+"""Options that several commands share, and what they set."""
 
 from __future__ import annotations
 
-import contextlib
 import os
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from gpuimg.errors import RequestError
 from gpuimg.text import printable
-from gpuimg.versions import ComputeCapability, Platform, PythonVersion
+from gpuimg.versions import Platform, PythonVersion
 
 if TYPE_CHECKING:
     from gpuimg.cli.console import Console
-    from gpuimg.facts import Matrix
-    from gpuimg.model import Plan, Resolution
     from gpuimg.plan import Settings
 
 Flavor = Annotated[
@@ -26,7 +22,24 @@ Flavor = Annotated[
     typer.Option("--flavor", "-f", metavar="NAME", help="What the image is for: runtime, devel, jupyter or serve."),
 ]
 Python = Annotated[str | None, typer.Option("--python", metavar="VERSION", help="Python of the image, such as 3.11.")]
-PlatformName = Annotated[str, typer.Option("--platform", metavar="PLATFORM", help="linux/amd64 or linux/arm64.")]
+PlatformName = Annotated[
+    str | None,
+    typer.Option(
+        "--platform",
+        metavar="PLATFORM",
+        help="linux/amd64 or linux/arm64.  [default: linux/amd64]",
+        show_default=False,
+    ),
+]
+ProjectFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--file",
+        metavar="FILE",
+        help="Project file.  [default: gpuimg.yaml of this folder or above it]",
+        show_default=False,
+    ),
+]
 Base = Annotated[str | None, typer.Option("--base", metavar="IMAGE", help="Debian or Ubuntu image to start from.")]
 Extra = Annotated[
     list[str] | None,
@@ -61,8 +74,13 @@ CaBundle = Annotated[
     ),
 ]
 Gpus = Annotated[
-    str,
-    typer.Option("--gpus", metavar="GPUS", help="GPUs for the smoke step: auto, none, all, or indexes such as 0,1."),
+    str | None,
+    typer.Option(
+        "--gpus",
+        metavar="GPUS",
+        help="GPUs for the smoke step: auto, none, all, or indexes such as 0,1.  [default: auto]",
+        show_default=False,
+    ),
 ]
 Only = Annotated[
     list[str] | None,
@@ -128,7 +146,7 @@ def plan_settings(
     *,
     flavor: str | None,
     python: str | None,
-    platform: str,
+    platform: str | None,
     base: str | None,
     extra: Sequence[str] | None,
     index_url: str | None,
@@ -149,8 +167,8 @@ def plan_settings(
     refuse_empty({**given, "--source-url": source_url, "--torch-wheel": torch_wheel})
     return Settings(
         flavor=flavor,
-        python=_python(python) if python is not None else None,
-        platform=read_platform(platform),
+        python=read_python(python) if python is not None else None,
+        platform=read_platform(platform) if platform is not None else Platform.AMD64,
         base=base,
         extras=(*(extra or ()), *(text for path in requirements or () for text in read_requirements(path))),
         index_url=index_url,
@@ -162,38 +180,24 @@ def plan_settings(
     )
 
 
+def given_for_project(wanted: Settings, *, platform: str | None, ca_bundle: Path | None) -> dict[str, Any]:
+    """What options say of an image of a project, by the names of its fields; None: nothing."""
+    return {
+        "flavor": wanted.flavor,
+        "python": wanted.python,
+        "platform": wanted.platform if platform is not None else None,
+        "base": wanted.base,
+        "index_url": wanted.index_url,
+        "torch_index_url": wanted.torch_index_url,
+        "ca_bundle": ca_bundle,
+    }
+
+
 def refuse_empty(values: Mapping[str, str | None]) -> None:
     """Raise RequestError for an option that was given as nothing: a variable of a CI that isn't set, mostly."""
     for option, value in values.items():
         if value is not None and not value.strip():
             raise RequestError(f"{option} is empty", hints=["leave it out, or set the variable that it comes from"])
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Compilation:
-    """``--exact`` and what goes with it."""
-
-    exact: bool
-    compute_capabilities: tuple[ComputeCapability, ...]
-
-
-def compilation(
-    *,
-    exact: bool,
-    arch: Sequence[str] | None,
-    source_url: str | None = None,
-    torch_wheel: str | None = None,
-    max_jobs: int | None = None,
-) -> Compilation:
-    """Give what the options of source builds say. Raises RequestError for one that would mean nothing."""
-    given = {"--arch": arch, "--source-url": source_url, "--torch-wheel": torch_wheel, "--max-jobs": max_jobs}
-    names = [name for name, value in given.items() if value]
-    if names and not exact:
-        raise RequestError(f"{names[0]} is for source builds", hints=["say --exact too"])
-    useless = [name for name in names if name in {"--source-url", "--max-jobs"}]
-    if torch_wheel and useless:
-        raise RequestError(f"{useless[0]} is for compiling, and --torch-wheel leaves nothing to compile")
-    return Compilation(exact=exact, compute_capabilities=tuple(_capability(text) for text in arch or ()))
 
 
 def text_width(console: Console) -> int:
@@ -211,81 +215,8 @@ def trusted_bundle(named: Path | None) -> Path | None:
     return Path(found) if found else None
 
 
-def make_plans(
-    specs: Sequence[str],
-    matrix: Matrix,
-    wanted: Settings,
-    console: Console,
-    *,
-    skip_impossible: bool = False,
-    compiled: Compilation | None = None,
-    unlocked_extras: bool = False,
-) -> list[Plan]:
-    """Resolve and plan each spec, with its extras; a substitution is said once, plainly.
-
-    With `skip_impossible` what can't be had under `wanted` is left out, and said. With `unlocked_extras` the build
-    resolves them.
-    """
-    from gpuimg.cli.extras import with_extras
-    from gpuimg.plan import make_plan
-    from gpuimg.resolve import resolve
-    from gpuimg.source.resolve import resolve_exact
-    from gpuimg.spec import parse_spec
-
-    def resolved(text: str) -> Resolution:
-        spec = parse_spec(text)
-        if compiled is None or not compiled.exact:
-            return resolve(spec, matrix)
-        return resolve_exact(spec, matrix, compute_capabilities=compiled.compute_capabilities)
-
-    plans = []
-    for spec in specs:
-        with _left_out(console) if skip_impossible else contextlib.nullcontext():
-            plan = make_plan(resolved(spec), matrix, wanted)
-            plans.append(with_extras(plan, matrix, wanted.extras, console, unlocked=unlocked_extras))
-    for plan in plans:
-        build, substitution = plan.resolution.source, plan.resolution.substitution
-        if build is not None and plan.source is not None:
-            console.notice(
-                f"{build.name} was never published: torch is compiled from its sources, which takes hours."
-                f"\nLimits: {build.limits}"
-            )
-        if substitution is not None:
-            console.notice(
-                f"{substitution.name} was never published; this is {plan.stack.name} instead. {substitution.reason}"
-                f"\nLimits: {substitution.limits}"
-            )
-        if plan.flavor.compiles and not plan.compiles:
-            console.notice(f"torch.compile of torch {plan.stack.torch} doesn't work on Python {plan.python}")
-        if not plan.wheels.closed:
-            console.notice(
-                f"{plan.stack.name} comes from PyTorch's own index, and what its wheel asks for is not known here:"
-                " torch is pinned by version, the build resolves the CUDA libraries."
-            )
-        elif not plan.wheels.locked:
-            console.notice(
-                f"{plan.stack.name} comes from PyTorch's own index: its torch is pinned by version, not by hash."
-            )
-    return plans
-
-
-@contextlib.contextmanager
-def _left_out(console: Console) -> Iterator[None]:
-    """A request that can't be met is said and passed over."""
-    try:
-        yield
-    except RequestError as error:
-        console.notice(f"left out: {error.message}")
-
-
-def _capability(text: str) -> ComputeCapability:
-    try:
-        return ComputeCapability.parse(text)
-    except ValueError as error:
-        raise RequestError(printable(str(error)), hints=["write it as --arch 8.0 --arch 9.0+PTX"]) from error
-
-
-def _python(text: str) -> PythonVersion:
+def read_python(text: str) -> PythonVersion:
+    """The Python that --python names. Raises RequestError."""
     try:
         return PythonVersion.parse(text)
     except ValueError as error:

@@ -7,18 +7,25 @@ from typing import Annotated
 
 import typer
 
-from gpuimg.cli import options
+from gpuimg.cli import options, planning
+from gpuimg.errors import RequestError
 
 
 def render(
-    spec: Annotated[str, typer.Argument(metavar="SPEC", help="What to render, such as 2.6-cu124.")],
+    spec: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="SPEC|IMAGE", help="What to render, such as 2.6-cu124, or an image of the project file."
+        ),
+    ] = None,
+    file: options.ProjectFile = None,
     output: Annotated[
         Path | None,
         typer.Option("--output", "-o", metavar="DIR", help="Folder for the whole build context.", file_okay=False),
     ] = None,
     flavor: options.Flavor = None,
     python: options.Python = None,
-    platform: options.PlatformName = "linux/amd64",
+    platform: options.PlatformName = None,
     base: options.Base = None,
     extra: options.Extra = None,
     requirements: options.Requirements = None,
@@ -38,16 +45,23 @@ def render(
 ) -> None:
     """Write the Dockerfile, or a whole build context.
 
-    The folder holds all that plain `docker build` needs.
+    Without a SPEC: of the project file, gpuimg.yaml, of this folder or above it. The folder holds all that plain
+    `docker build` needs.
     """
     from gpuimg.cli.console import Console
+    from gpuimg.cli.orders import How, project_context, spec_context
+    from gpuimg.cli.project import select_images, the_only_one
     from gpuimg.matrix import load_matrix
-    from gpuimg.render import render as render_plan
     from gpuimg.write import write_context
 
     console = Console()
-    matrix = load_matrix(tuple(matrix_dir or ()))
-    compiled = options.compilation(exact=exact, arch=arch, source_url=source_url, torch_wheel=torch_wheel)
+    selected = select_images([spec] if spec is not None else (), console, file=file)
+    if selected is None and spec is None:
+        raise RequestError(
+            "nothing to render: no spec was named, and there is no project file here",
+            hints=["`gpuimg render 2.6-cu124`", "`gpuimg init` writes a project file"],
+        )
+    compiled = planning.compilation(exact=exact, arch=arch, source_url=source_url, torch_wheel=torch_wheel)
     wanted = options.plan_settings(
         flavor=flavor,
         python=python,
@@ -62,8 +76,18 @@ def render(
         source_url=source_url,
         torch_wheel=torch_wheel,
     )
-    (plan,) = options.make_plans([spec], matrix, wanted, console, compiled=compiled, unlocked_extras=unlocked_extras)
-    context = render_plan(plan, matrix, template_dirs=tuple(template_dir or ()))
+    how = How(
+        matrix=load_matrix(tuple(matrix_dir or ())),
+        wanted=wanted,
+        compiled=compiled,
+        unlocked_extras=unlocked_extras,
+        template_dirs=tuple(template_dir or ()),
+    )
+    if selected is not None:
+        given = options.given_for_project(wanted, platform=platform, ca_bundle=ca_bundle)
+        _, plan, context = project_context(the_only_one(selected), selected, how, console, given=given)
+    else:
+        plan, context = spec_context(str(spec), how, console)
     if output is None:
         console.data(context.files["Dockerfile"].decode())
         return

@@ -14,8 +14,13 @@ from gpuimg.cli import options, outcome
 def verify(
     images: Annotated[
         list[str] | None,
-        typer.Argument(metavar="IMAGE", help="Images or specs. Without one: all images that gpuimg built here."),
+        typer.Argument(
+            metavar="IMAGE",
+            help="Images, specs, or images of the project file. Without one: all of the project file, or, where there"
+            " is none, all that gpuimg built here.",
+        ),
     ] = None,
+    file: options.ProjectFile = None,
     every: Annotated[
         bool, typer.Option("--all", help="Check the images of all stacks of the matrix, and say which have none here.")
     ] = False,
@@ -25,7 +30,7 @@ def verify(
     ] = "python3",
     only: options.Only = None,
     skip: options.Skip = None,
-    gpus: options.Gpus = "auto",
+    gpus: options.Gpus = None,
     gpus_per_image: Annotated[
         str | None,
         typer.Option(
@@ -90,9 +95,10 @@ def verify(
     from gpuimg.cli.baseline import read_baseline
     from gpuimg.cli.console import Console
     from gpuimg.cli.found import built_images, matrix_images, named_images, not_built
+    from gpuimg.cli.project import select_among
+    from gpuimg.cli.project_verify import Wish, built_wishes, wishes_of
     from gpuimg.cli.view import host_with_view, verify_several, verify_with_view
     from gpuimg.engine.client import Engine
-    from gpuimg.errors import RequestError
     from gpuimg.smoke.gpus import Sharing
     from gpuimg.smoke.host import SmokeOptions
 
@@ -100,7 +106,7 @@ def verify(
     wanted = SmokeOptions(
         only=tuple(only or ()),
         skip=tuple(skip or ()),
-        gpus=settings.gpus(gpus),
+        gpus=settings.gpus(gpus if gpus is not None else "auto"),
         shm_bytes=settings.size_bytes(shm_size),
         memory_bytes=settings.size_bytes(memory) if memory else None,
         user=settings.user(user) if user else None,
@@ -109,15 +115,15 @@ def verify(
         candidates=settings.allocator_settings(candidates or ()),
     )
     sharing = Sharing(per_image=settings.gpus_per_image(gpus_per_image) if gpus_per_image else 1, jobs=jobs)
-    if every and images:
-        raise RequestError("--all checks every stack of the matrix: name no image beside it")
-    if host and (images or every):
-        raise RequestError("--host checks this machine's Python: it takes no image")
-    if host and (gpus_per_image or jobs):
-        raise RequestError("--gpus-per-image and --jobs share out images, and --host checks none")
+    _refuse_two_ways(images=images or (), every=every, host=host, file=file, shares=bool(gpus_per_image or jobs))
     files = outcome.report_files(
         json=json_file, junit=junit_file, html=html_file, markdown=markdown_file, environ=os.environ
     )
+    selected = None if host or every else select_among(images or (), console, file=file)
+    wishes: Sequence[Wish] = ()
+    if selected is not None:
+        wishes = wishes_of(selected, wanted, gpus=gpus, quick_or_full=quick or full)
+        wanted = wishes[0].options
     earlier = read_baseline(baseline, only=wanted.only, skip=wanted.skip) if baseline else None
     results = outcome.Results(console, files, baseline=earlier)
     if host:
@@ -126,14 +132,32 @@ def verify(
         return results.exit_code
     missing: Sequence[str] = ()
     with results, Engine(environ=os.environ) as engine:
-        if every:
+        if selected is not None:
+            groups = built_wishes(engine, selected, wishes, console)
+        elif every:
             found, missing = matrix_images(engine)
+            groups = [(wanted, found)]
         else:
-            found = named_images(engine, images) if images else built_images(engine)
-        if len(found) == 1 and not gpus_per_image:
-            results.add(verify_with_view(engine, found[0], console, wanted, title=found[0].reference))
-        else:
-            verify_several(engine, found, console, wanted, results, sharing=sharing, environ=os.environ)
+            groups = [(wanted, named_images(engine, images) if images else built_images(engine))]
+        for smoke, found in groups:
+            if len(found) == 1 and not gpus_per_image:
+                results.add(verify_with_view(engine, found[0], console, smoke, title=found[0].reference))
+            else:
+                verify_several(engine, found, console, smoke, results, sharing=sharing, environ=os.environ)
     if missing:
         console.notice(not_built(missing))
     return results.exit_code
+
+
+def _refuse_two_ways(*, images: Sequence[str], every: bool, host: bool, file: Path | None, shares: bool) -> None:
+    """Options that say different things of what is to be checked."""
+    from gpuimg.errors import RequestError
+
+    if every and images:
+        raise RequestError("--all checks every stack of the matrix: name no image beside it")
+    if host and (images or every):
+        raise RequestError("--host checks this machine's Python: it takes no image")
+    if file is not None and (host or every):
+        raise RequestError("--file names a project, and --host and --all are about other images")
+    if host and shares:
+        raise RequestError("--gpus-per-image and --jobs share out images, and --host checks none")

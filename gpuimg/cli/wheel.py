@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from gpuimg.cli import options
+from gpuimg.cli import options, planning
 from gpuimg.errors import RequestError
 
 
@@ -19,7 +19,7 @@ def wheel(
     ],
     exact: options.Exact = False,
     python: options.Python = None,
-    platform: options.PlatformName = "linux/amd64",
+    platform: options.PlatformName = None,
     base: options.Base = None,
     arch: options.Arch = None,
     source_url: options.SourceUrl = None,
@@ -55,7 +55,7 @@ def wheel(
     console = Console()
     require_folder(output)
     matrix = load_matrix(tuple(matrix_dir or ()))
-    compiled = options.compilation(exact=exact, arch=arch, source_url=source_url, max_jobs=max_jobs)
+    compiled = planning.compilation(exact=exact, arch=arch, source_url=source_url, max_jobs=max_jobs)
     wanted = options.plan_settings(
         flavor=matrix.flavors[0].name,
         python=python,
@@ -68,7 +68,7 @@ def wheel(
         matrix_dir=matrix_dir,
         source_url=source_url,
     )
-    (plan,) = options.make_plans([spec], matrix, wanted, console, compiled=compiled)
+    (plan,) = planning.make_plans([spec], matrix, wanted, console, compiled=compiled)
     context = render(plan, matrix, template_dirs=tuple(template_dir or ()))
     jobs = {"MAX_JOBS": str(max_jobs)} if max_jobs else {}
     title = f"torch {plan.stack.local_version}, Python {plan.python}"

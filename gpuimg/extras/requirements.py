@@ -15,7 +15,7 @@ from gpuimg.text import printable, shorten, shown_path
 _MAX_BYTES: Final = 1 << 20
 _MAX_LINES: Final = 2000
 _OPTION_HINTS: Final = {
-    ("-r", "--requirement", "-c", "--constraint"): "name that file with --requirements too",
+    ("-r", "--requirement", "-c", "--constraint"): "name that file too, beside this one",
     ("-i", "--index-url", "--extra-index-url", "-f", "--find-links", "--no-index", "--trusted-host"): (
         "name the index with --index-url, which the whole build reads"
     ),

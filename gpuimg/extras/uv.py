@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from gpuimg import toml
 from gpuimg.errors import CommandNotFoundError, UpstreamError
 from gpuimg.extras.stubs import write_stubs
 from gpuimg.facts import Wheel
@@ -59,9 +60,7 @@ def ask_uv(question: Question, *, environ: Mapping[str, str]) -> tuple[Mapping[s
         CommandNotFoundError: there is no uv.
     """
     target = question.target
-    environment = {name: value for name, value in environ.items() if not name.startswith("UV_") or name in _KEPT}
-    for name in ("VIRTUAL_ENV", "CONDA_PREFIX"):
-        environment.pop(name, None)
+    environment = uv_environment(environ)
     with tempfile.TemporaryDirectory(prefix="gpuimg-") as scratch:
         folder = Path(scratch)
         write_stubs(question.known, folder / "known")
@@ -86,7 +85,17 @@ def ask_uv(question: Question, *, environ: Mapping[str, str]) -> tuple[Mapping[s
         if done.returncode != 0:
             raise _failure(done.stderr.decode(errors="replace").replace(scratch, ""), question)
         lock = (folder / "pylock.toml").read_text(encoding="utf-8")
-    return tuple(_toml().loads(lock)["packages"])
+    return tuple(toml.loads(lock)["packages"])
+
+
+def uv_environment(environ: Mapping[str, str]) -> dict[str, str]:
+    """The variables for uv, without those that would have it ask, or take, something else."""
+    others = {"VIRTUAL_ENV", "CONDA_PREFIX"}
+    return {
+        name: value
+        for name, value in environ.items()
+        if name not in others and (not name.startswith("UV_") or name in _KEPT)
+    }
 
 
 def find_uv() -> tuple[str, ...]:
@@ -126,11 +135,6 @@ def _write(folder: Path, question: Question) -> None:
             (folder / name).write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
     if question.ca_bundle is not None:
         (folder / "ca.pem").write_bytes(question.ca_bundle)
-
-
-def _toml() -> Any:
-    """The standard library's reader, or its backport on Python 3.10."""
-    return importlib.import_module("tomllib" if sys.version_info >= (3, 11) else "tomli")
 
 
 def _index(question: Question) -> str:

@@ -21,7 +21,7 @@ from typing import Any, Final
 import gpuimg
 from gpuimg.paths import cache_folder
 
-_FORMAT: Final = "1"
+_FORMAT: Final = "2"
 """To be raised whenever what `gpuimg.matrix` makes of the same bytes, or refuses, changes."""
 _ENTRY: Final = re.compile(r"[0-9a-f]{64}\.json(\.[0-9a-f]+)?")
 _DAY_S: Final = 24 * 3600.0

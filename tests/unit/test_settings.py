@@ -89,7 +89,7 @@ def test_credentials_are_refused_and_never_repeated(text: str) -> None:
 def test_requirements_are_normalised_and_urls_refused() -> None:
     assert settings.requirement("transformers == 4.40.0") == "transformers==4.40.0"
     assert settings.requirement("datasets[vision]>=2.19,<3") == "datasets[vision]<3,>=2.19"
-    with pytest.raises(RequestError, match="names a URL"):
+    with pytest.raises(RequestError, match="`x` with a URL"):
         settings.requirement("x @ https://example.com/x.whl")
 
 

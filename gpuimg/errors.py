@@ -9,6 +9,7 @@
     │   └── MatrixError          2   a matrix file that doesn't hold: file, row, field
     ├── HostError                3   the host lacks something: engine, base image, disk
     │   ├── EngineNotFoundError  3
+    │   │   └── EngineForbiddenError  3
     │   ├── ImageNotFoundError   3
     │   ├── CommandNotFoundError 3
     │   └── DiskFullError        3
@@ -71,6 +72,10 @@ class HostError(GpuimgError):
 
 class EngineNotFoundError(HostError):
     """No engine answers."""
+
+
+class EngineForbiddenError(EngineNotFoundError):
+    """There is an engine's socket, and this user may not use it."""
 
 
 class ImageNotFoundError(HostError):

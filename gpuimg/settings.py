@@ -199,11 +199,11 @@ def container_path(text: str) -> str:
     return text.rstrip("/")
 
 
-def network(text: str) -> str:
-    """`text` if it can name a network of the engine. Raises RequestError."""
+def network(text: str, *, option: str = "--build-network") -> str:
+    """`text` if it can name a network of the engine; `option` gave it. Raises RequestError."""
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.:-]{0,127}", text):
         raise RequestError(
-            f"`{_shown(text)}` can't name a network", hints=["`--build-network host`, or a name of `docker network ls`"]
+            f"`{_shown(text)}` can't name a network", hints=[f"`{option} host`, or a name of `docker network ls`"]
         )
     return text
 

@@ -23,9 +23,11 @@ COMMANDS: Final = {
     "build": "Build images, check each from inside, and tag it.",
     "render": "Write the Dockerfile, or a whole build context.",
     "verify": "Check images, ours or not, from inside.",
+    "run": "Start an image with GPUs, shared memory, your folder and your user.",
     "report": "Show saved reports, merge those of several machines, or tell their schema.",
     "export": "Write what runs an image elsewhere: on Kubernetes.",
     "wheel": "Compile the torch wheel of a stack that nobody published.",
+    "doctor": "Tell what this host lacks to build and run GPU images.",
     "why": "Tell how a request resolves, or why it can't.",
     "matrix": "Look at the matrix of stacks and check it.",
 }

@@ -11,7 +11,7 @@ from gpuimg.report import figures
 
 if TYPE_CHECKING:
     from gpuimg.engine.client import Engine
-    from gpuimg.model import Image
+    from gpuimg.model import Image, Spec
 
 _HINTS = ("`gpuimg build 2.6-cu124`", "`gpuimg verify IMAGE`")
 
@@ -57,11 +57,27 @@ def not_built(stacks: Sequence[str]) -> str:
     )
 
 
+def spec_images(engine: Engine, spec: Spec) -> Sequence[Image]:
+    """The images that were built here and fit the spec, newest first.
+
+    Where none has the very CUDA that it names, those of the stack that serves in its place. Raises ImageNotFoundError.
+    """
+    from gpuimg.matrix import load_matrix
+    from gpuimg.resolve import resolve
+
+    built = [image for image in list_images(engine) if image.tags and _has_parts(image, spec)]
+    found = [image for image in built if _is_named(image, spec)]
+    if not found:
+        stack = resolve(spec, load_matrix()).stack
+        found = [image for image in built if image.labels.get(STACK_LABEL) == stack.name]
+        if not found:
+            raise ImageNotFoundError(f"no image of {stack.name} was built here", hints=[f"`gpuimg build {spec.text}`"])
+    return found
+
+
 def _find_one(engine: Engine, reference: str) -> Sequence[Image]:
     """The image of that name, else the images built here that the reference selects as a spec."""
     from gpuimg import settings
-    from gpuimg.matrix import load_matrix
-    from gpuimg.resolve import resolve
     from gpuimg.spec import parse_spec
 
     try:
@@ -71,13 +87,19 @@ def _find_one(engine: Engine, reference: str) -> Sequence[Image]:
             spec = parse_spec(reference)
         except RequestError:
             raise error from None
-    stack = resolve(spec, load_matrix()).stack
-    wanted = {"stack": stack.name, "flavor": spec.flavor, "python": str(spec.python) if spec.python else None}
-    found = [
-        image
-        for image in list_images(engine)
-        if image.tags and all(text in {None, image.labels.get(f"io.gpuimg.{name}")} for name, text in wanted.items())
-    ]
-    if not found:
-        raise ImageNotFoundError(f"no image of {stack.name} was built here", hints=[f"`gpuimg build {reference}`"])
-    return found
+    return spec_images(engine, spec)
+
+
+def _has_parts(image: Image, spec: Spec) -> bool:
+    """Whether it has the flavor and the Python that the spec names."""
+    wanted = {"flavor": spec.flavor, "python": str(spec.python) if spec.python else None}
+    return all(text in {None, image.labels.get(f"io.gpuimg.{name}")} for name, text in wanted.items())
+
+
+def _is_named(image: Image, spec: Spec) -> bool:
+    """Whether it has the torch and the CUDA that the spec names; with no CUDA named, any."""
+    torch, cuda = (image.labels.get(f"io.gpuimg.{name}", "") for name in ("torch", "cuda"))
+    release = torch.partition("+")[0].split(".")
+    return release[: len(spec.torch.release)] == list(map(str, spec.torch.release)) and (
+        spec.cuda is None or cuda == str(spec.cuda)
+    )

@@ -57,10 +57,12 @@ def validate(matrix_dir: options.MatrixDir = None) -> None:
     from gpuimg.cli.console import Console
     from gpuimg.matrix import load_matrix
     from gpuimg.matrix.checks import check_wheels
+    from gpuimg.matrix.load import load_hosts
     from gpuimg.paths import MATRICES
     from gpuimg.update.check import check_folder
 
     matrix = load_matrix(tuple(matrix_dir or ()))
+    load_hosts(tuple(matrix_dir or ()))
     for folder in (MATRICES, *(matrix_dir or ())):
         check_folder(folder)
     sets = check_wheels(matrix, overlays=tuple(matrix_dir or ()))

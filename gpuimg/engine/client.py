@@ -20,7 +20,7 @@ import docker.utils
 import requests
 
 from gpuimg.engine.failures import disk_full
-from gpuimg.errors import EngineNotFoundError, HostError, ImageNotFoundError
+from gpuimg.errors import EngineForbiddenError, EngineNotFoundError, HostError, ImageNotFoundError
 from gpuimg.text import printable
 
 _DEFAULT_HOST = "unix:///var/run/docker.sock"
@@ -79,6 +79,16 @@ class Engine:
             int(found["MemTotal"])
         return found
 
+    def version(self) -> Mapping[str, Any]:
+        """Which engine this is: its release, and those of its parts."""
+        with self.translated():
+            return dict(self.api.version())
+
+    def is_podman(self) -> bool:
+        """Whether it is Podman's service, which speaks Docker's API."""
+        components = self.version().get("Components") or ()
+        return any("podman" in str(component.get("Name")).lower() for component in components)
+
     def post_build(
         self,
         body: bytes | Iterator[bytes],
@@ -125,6 +135,16 @@ class Engine:
 
     def _url(self, path: str) -> str:
         return f"{self.api.base_url}/v{self.api.api_version}{path}"
+
+
+def address(environ: Mapping[str, str]) -> str:
+    """Where the engine is looked for, without the password that may be in it. Raises EngineNotFoundError."""
+    return _shown(engine_address(environ))
+
+
+def engine_address(environ: Mapping[str, str]) -> str:
+    """Where the engine is to be found; it isn't asked. Raises EngineNotFoundError for settings that can't be read."""
+    return _endpoint(environ)[0]
 
 
 def proxy_arguments(environ: Mapping[str, str]) -> Mapping[str, str]:
@@ -218,7 +238,7 @@ def _shown(host: str) -> str:
 def _unreachable(host: str, error: Exception) -> HostError:
     text = str(error)
     if "PermissionError" in text or "Permission denied" in text:
-        return EngineNotFoundError(
+        return EngineForbiddenError(
             f"this user may not talk to the engine at {_shown(host)}",
             hints=["`sudo usermod -aG docker $USER`, then log in again", "or run gpuimg with sudo"],
         )

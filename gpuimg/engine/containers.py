@@ -12,17 +12,14 @@ from typing import Final
 from gpuimg.engine.archive import tar
 from gpuimg.engine.client import Engine, gpu_requests
 from gpuimg.errors import CommandNotFoundError, HostError
+from gpuimg.launch.launch import GPU_CAPABILITIES, NO_GPU
 from gpuimg.model import Image
 
 LABEL = "io.gpuimg.container"
 """On every container that gpuimg makes, so that one left by a killed process can be found."""
 GIB = 2**30
-_GPU_CAPABILITIES: Final = ("SYS_PTRACE",)
-"""By which processes pass each other CUDA tensors that lie in expandable segments (pytorch issue 165685)."""
 _END_S: Final = 30.0
 """How long threads may take to see that their containers are gone."""
-_NO_GPU = {"NVIDIA_VISIBLE_DEVICES": "void"}
-"""Where NVIDIA's runtime is the engine's default, the image's own variable would bring GPUs in."""
 
 
 class Containers:
@@ -145,14 +142,14 @@ def _start(
             entrypoint=list(command[:1]),
             command=list(command[1:]),
             user=options.user,
-            environment={**_NO_GPU, **options.environment} if options.gpus is None else dict(options.environment),
+            environment=dict([NO_GPU] if options.gpus is None else []) | dict(options.environment),
             labels={LABEL: "smoke"},
             host_config=api.create_host_config(
                 shm_size=options.shm_bytes,
                 mem_limit=options.memory_bytes,
                 init=True,
                 device_requests=gpu_requests(options.gpus),
-                cap_add=None if options.gpus is None else list(_GPU_CAPABILITIES),
+                cap_add=None if options.gpus is None else list(GPU_CAPABILITIES),
             ),
         )
         if files:

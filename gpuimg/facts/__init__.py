@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from gpuimg.facts.extras import ExtraLimit, OpenPackage, Resolver, SdistExtra
 from gpuimg.facts.hardware import Chip, Cuda, Datasheet, Gpu
 from gpuimg.facts.images import AllocatorSetting, Base, Flavor, Toolkit, TrimRule
+from gpuimg.facts.remedies import EngineFeature, HostFacts, Remedy
 from gpuimg.facts.source import UNKNOWN, Source, Unknown
 from gpuimg.facts.stacks import (
     BuildVariable,
@@ -31,12 +32,15 @@ __all__ = [
     "CompatibleName",
     "Cuda",
     "Datasheet",
+    "EngineFeature",
     "ExtraLimit",
     "Flavor",
     "Gpu",
+    "HostFacts",
     "LeftOut",
     "Matrix",
     "OpenPackage",
+    "Remedy",
     "Resolver",
     "SdistExtra",
     "Source",

@@ -2,7 +2,17 @@
 
 from __future__ import annotations
 
+from gpuimg.machine.distribution import Distribution, read_distribution
 from gpuimg.machine.machine import Answer, Machine, this_machine
 from gpuimg.machine.nvidia import HostGpu, Nvidia, read_nvidia
 
-__all__ = ["Answer", "HostGpu", "Machine", "Nvidia", "read_nvidia", "this_machine"]
+__all__ = [
+    "Answer",
+    "Distribution",
+    "HostGpu",
+    "Machine",
+    "Nvidia",
+    "read_distribution",
+    "read_nvidia",
+    "this_machine",
+]

@@ -44,6 +44,27 @@ class Machine:
         except OSError:
             return None
 
+    def exists(self, absolute: str) -> bool:
+        """Whether there is such a file, folder or device; what this user may not see is not there."""
+        try:
+            return self.path(absolute).exists()
+        except OSError:
+            return False
+
+    def names(self, folder: str) -> tuple[str, ...]:
+        """What a folder holds, sorted; nothing where there is none, or it can't be read."""
+        try:
+            return tuple(sorted(path.name for path in self.path(folder).iterdir()))
+        except OSError:
+            return ()
+
+    def free_bytes(self, folder: str) -> int | None:
+        """What a user may still write where the folder lies; None where nobody can tell."""
+        try:
+            return shutil.disk_usage(self.path(folder)).free
+        except OSError:
+            return None
+
     def which(self, program: str) -> str | None:
         """Where the program is, on PATH; None: nowhere."""
         return shutil.which(program, path=self.environ.get("PATH", os.defpath))

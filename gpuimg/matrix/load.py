@@ -11,6 +11,7 @@ from gpuimg.errors import MatrixError, UnknownStackError
 from gpuimg.matrix.checks import check_matrix
 from gpuimg.matrix.files import read_document
 from gpuimg.matrix.rows import build_row
+from gpuimg.matrix.sources import check_host_sources
 from gpuimg.paths import MATRICES
 from gpuimg.text import shown_path
 from gpuimg.versions import Platform, PythonVersion
@@ -48,6 +49,21 @@ def load_matrix(overlays: Sequence[Path] = (), *, base: Path = MATRICES) -> fact
     )
     check_matrix(matrix)
     return matrix
+
+
+def load_hosts(overlays: Sequence[Path] = (), *, base: Path = MATRICES) -> facts.HostFacts:
+    """Give what is known of hosts and what mends them; an overlay's rows take the place of ours.
+
+    Raises:
+        MatrixError: a file doesn't hold.
+    """
+    folders = (base, *overlays)
+    hosts = facts.HostFacts(
+        remedies=_rows(facts.Remedy, folders, file="remedies", section="remedies", key="name"),
+        engine_features=_rows(facts.EngineFeature, folders, file="remedies", section="engine_features", key="feature"),
+    )
+    check_host_sources(hosts)
+    return hosts
 
 
 def load_wheels(

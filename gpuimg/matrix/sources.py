@@ -24,6 +24,12 @@ _SECTIONS: Final[Mapping[str, tuple[str, str, Sequence[str]]]] = {
 }
 """Section of the matrix: its file, the field that names a row, and the fields that say what a row is about."""
 
+_OF_HOSTS: Final[Mapping[str, Sequence[str]]] = {
+    "remedies": ("problem", "distribution"),
+    "engine_features": ("feature",),
+}
+"""Section of ``remedies.yaml``: the fields that say what a row is about."""
+
 _OF_PLATFORM: Final = ("platform", "left_out")
 
 
@@ -31,12 +37,23 @@ def check_sources(matrix: facts.Matrix) -> None:
     """Raise MatrixError for the first fact that no entry in its row's `sources` covers. What is absent needs none."""
     for section, (file, name, about) in _SECTIONS.items():
         for row in getattr(matrix, section):
-            sourced = {field for source in row.sources for field in source.fields}
-            for fact in _facts(row, about):
-                if fact not in sourced:
-                    where = f"{section}.{getattr(row, name)}.{fact}"
-                    problem = "has no source; add its field to one in `sources`"
-                    raise MatrixError(f"matrices/{file}.yaml", where, problem)
+            _check_row(row, about, file=file, where=f"{section}.{getattr(row, name)}")
+
+
+def check_host_sources(hosts: facts.HostFacts) -> None:
+    """The same for the rows about hosts."""
+    for section, about in _OF_HOSTS.items():
+        for row in getattr(hosts, section):
+            where = " on ".join(getattr(row, field) for field in about)
+            _check_row(row, about, file="remedies", where=f"{section}.{where}")
+
+
+def _check_row(row: Any, about: Iterable[str], *, file: str, where: str) -> None:
+    sourced = {field for source in row.sources for field in source.fields}
+    for fact in _facts(row, about):
+        if fact not in sourced:
+            problem = "has no source; add its field to one in `sources`"
+            raise MatrixError(f"matrices/{file}.yaml", f"{where}.{fact}", problem)
 
 
 def _facts(row: Any, about: Iterable[str]) -> Iterator[str]:

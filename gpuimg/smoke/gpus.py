@@ -11,7 +11,7 @@ from gpuimg.errors import RequestError
 _CDI: Final = "nvidia.com/gpu="
 _CPUS_AN_IMAGE: Final = 2
 """Compilers and checks of two ranks keep two busy; with less, a check may outlast its time limit."""
-_MEMORY_AN_IMAGE: Final = 4 * 2**30
+MEMORY_AN_IMAGE: Final = 4 * 2**30
 """A guess on the safe side, for two processes that each have torch and CUDA's libraries in memory."""
 
 
@@ -54,7 +54,8 @@ def wanted_gpus(text: str, info: Mapping[str, Any]) -> str | None:
     """
     if text == "none":
         return None
-    has_runtime = "nvidia" in (info.get("Runtimes") or {})
+    runtimes = info.get("Runtimes")
+    has_runtime = isinstance(runtimes, dict) and "nvidia" in runtimes
     by_name = not has_runtime and f"{_CDI}all" in _cdi_devices(info)
     if text == "auto":
         if not has_runtime and not by_name:
@@ -105,9 +106,10 @@ def _slot(group: Sequence[Device], info: Mapping[str, Any]) -> Slot:
 def _bearable(info: Mapping[str, Any]) -> int:
     """How many images at once the engine's machine can check within the checks' time limits."""
     cpus, memory = int(info.get("NCPU") or 1), int(info["MemTotal"])
-    return max(min(cpus // _CPUS_AN_IMAGE, memory // _MEMORY_AN_IMAGE), 1)
+    return max(min(cpus // _CPUS_AN_IMAGE, memory // MEMORY_AN_IMAGE), 1)
 
 
 def _cdi_devices(info: Mapping[str, Any]) -> set[str]:
-    devices = info.get("DiscoveredDevices") or ()
-    return {str(device.get("ID")) for device in devices if isinstance(device, dict)}
+    devices = info.get("DiscoveredDevices")
+    rows = devices if isinstance(devices, list) else []
+    return {str(device.get("ID")) for device in rows if isinstance(device, dict)}

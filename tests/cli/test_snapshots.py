@@ -20,12 +20,18 @@ GPUIMG: Final = Path(sys.executable).with_name("gpuimg")
 ROOT: Final = Path(__file__).parents[2]
 SNAPSHOTS: Final = Path(__file__).parent / "snapshots"
 NO_ENGINE: Final = "unix:///nonexistent/docker.sock"
+NOTHING_OF_HERE: Final = "--gpus none --shm-size 8g --user 1000:0 --no-mount --no-caches"
+"""Options of `gpuimg run` that leave nothing to what this machine is."""
 
 CASES: Final[dict[str, str | list[str]]] = {
     "help": "--help",
     "build-help": "build --help",
     "render-help": "render --help",
     "verify-help": "verify --help",
+    "doctor-help": "doctor --help",
+    "doctor-no-engine": "doctor --only engine",
+    "doctor-no-such-check": "doctor --only tolkit",
+    "doctor-no-such-stack": "doctor 9.9-cu128",
     "matrix-help": "matrix --help",
     "version": "--version",
     "matrix-list": "matrix list",
@@ -85,6 +91,21 @@ CASES: Final[dict[str, str | list[str]]] = {
     "export-one-node-alone": "export pytorch/pytorch:latest --format k8s --smoke --multi-node",
     "export-hostile-name": ["export", "2.6-cu124", "--format", "k8s", "--smoke", "--name", "x\nkind: Pod\x1b[2J"],
     "export-hostile-image": ["export", "x:1\nkind: Pod", "--format", "k8s", "--smoke"],
+    "run-help": "run --help",
+    "run-print": f"run 2.6-cu124 --print {NOTHING_OF_HERE} -- python train.py --name 'a b'",
+    "run-print-options": f"run registry.example.com/team/train:1 --print {NOTHING_OF_HERE} --detach --keep --name train"
+    " --memory 32g --cpus 8 --ipc private -v data:/data:ro -e NCCL_DEBUG=INFO -p 6006:6006 --network training",
+    "run-print-substitution": f"run 2.6-cu121-devel --print {NOTHING_OF_HERE}",
+    "run-no-engine": "run 2.6-cu124 --gpus none",
+    "run-no-image": "run ubuntu --print",
+    "run-hostile-image": ["run", "x:1 --privileged\n$(id)", "--print"],
+    "run-hostile-command": ["run", "debian:12", "--print", *NOTHING_OF_HERE.split(), "--", "echo", "\x1b[2J$(id)\n'"],
+    "run-hostile-name": ["run", "2.6-cu124", "--print", "--name", "--privileged"],
+    "run-hostile-mount": ["run", "2.6-cu124", "--print", "-v", "/:/"],
+    "run-no-gpus": "run 2.6-cu124 --print --gpus some",
+    "run-root-and-user": "run 2.6-cu124 --print --root --user 1000",
+    "run-port-of-nothing": f"run 2.6-cu124 --print {NOTHING_OF_HERE} --port 8888",
+    "run-missing-folder": "run debian:12 --print --gpus none -v /nonexistent/data:/data",
     "report-help": "report --help",
     "report-schema-help": "report schema --help",
     "report-merge-help": "report merge --help",

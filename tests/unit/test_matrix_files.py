@@ -33,6 +33,7 @@ SINGLE_FILES = (
     "flavors",
     "gpus",
     "local",
+    "remedies",
     "torch",
     "trim",
 )
@@ -91,6 +92,7 @@ def sourced_rows() -> Iterator[tuple[str, str, type[Any] | None, dict[str, Any]]
         "gpus": {"chips": facts.Chip, "gpus": facts.Gpu},
         "datasheets": {"datasheets": facts.Datasheet},
         "local": {"compatible": facts.CompatibleName, "source_builds": facts.SourceBuild, "constraints": None},
+        "remedies": {"remedies": facts.Remedy, "engine_features": facts.EngineFeature},
     }
     for file, keys in lists.items():
         document = read(MATRICES / f"{file}.yaml")
@@ -169,6 +171,8 @@ def test_no_value_is_a_float(path: Path) -> None:
         ("flavors", "row", facts.Flavor, set()),
         ("allocator", "row", facts.AllocatorSetting, set()),
         ("trim", "row", facts.TrimRule, set()),
+        ("remedies", "remedy", facts.Remedy, set()),
+        ("remedies", "engine_feature", facts.EngineFeature, set()),
         ("wheels", "wheel", facts.Wheel, {"layer"}),
     ],
 )
@@ -190,7 +194,18 @@ def test_derived_files_are_canonical() -> None:
 
 def test_every_fact_has_a_source() -> None:
     """No number without its origin; names, and what names another row, are no facts."""
-    labels = {"name", "devices", "sources", "platforms", "distribution", "release", "package", "action"}
+    labels = {
+        "name",
+        "devices",
+        "sources",
+        "platforms",
+        "distribution",
+        "release",
+        "package",
+        "action",
+        "problem",
+        "feature",
+    }
     for file, key, _, row in sourced_rows():
         facts = row.keys() - labels
         if file == "torch":
@@ -395,7 +410,8 @@ def test_wheels_are_sorted_and_named_once(stack: dict[str, Any]) -> None:
 
 def test_no_file_holds_an_address_but_that_of_pytorchs_index() -> None:
     """Which other index serves a wheel is the installer's default or the user's choice, never ours."""
-    lines = [line for path in MATRICES.rglob("*.yaml") for line in path.read_text(encoding="utf-8").splitlines()]
+    paths = [path for path in MATRICES.rglob("*.yaml") if path.stem != "remedies"]  # what a host's owner installs
+    lines = [line for path in paths for line in path.read_text(encoding="utf-8").splitlines()]
     named = {line.partition(":")[0].strip() for line in lines if "://" in line}
     named -= {"health"}  # of a server in its own container
     assert named == {"pytorch_index", "repository"}, "of indexes only PyTorch's own; and where torch's sources are"

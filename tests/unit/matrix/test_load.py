@@ -10,7 +10,7 @@ import yaml
 
 from gpuimg.errors import MatrixError, UnknownStackError
 from gpuimg.facts import Matrix
-from gpuimg.matrix import load_matrix, load_wheels
+from gpuimg.matrix import load_hosts, load_matrix, load_wheels
 from gpuimg.matrix.checks import check_wheels
 from gpuimg.paths import MATRICES
 from gpuimg.update.dump import dump
@@ -190,3 +190,17 @@ def test_an_unknown_python_or_platform_of_a_set_is_an_unknown_stack() -> None:
         load_wheels("2.6.0-cu124", Platform.AMD64, PythonVersion(3, 8))
     with pytest.raises(MatrixError, match="can't be read"):
         load_wheels("9.9.9-cu999", Platform.AMD64, PythonVersion(3, 11))
+
+
+def test_a_company_s_remedy_takes_the_place_of_ours(overlay: Callable[..., Path]) -> None:
+    """Its own mirror of the toolkit, say; a row without a source is refused as anywhere."""
+    row = (
+        "schema: 1\nremedies:\n- problem: install-toolkit\n  distribution: debian\n  commands: [company-install]\n"
+        "  sources:\n  - fields: [{fields}]\n    source: the company's wiki\n    confidence: stated\n"
+    )
+    hosts = load_hosts([overlay(remedies=row.format(fields="commands"))])
+    found = {remedy.distribution: remedy for remedy in hosts.remedies if remedy.problem == "install-toolkit"}
+    assert found["debian"].commands == ("company-install",)
+    assert found["fedora"].commands != found["debian"].commands
+    with pytest.raises(MatrixError, match="has no source"):
+        load_hosts([overlay(remedies=row.format(fields="hints"))])

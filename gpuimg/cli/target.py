@@ -1,0 +1,126 @@
+"""Which image `gpuimg run` starts: one that a spec selects, one that the engine has, or one that has to be pulled."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from gpuimg.cli import options
+from gpuimg.errors import ImageNotFoundError, RequestError, SpecError
+from gpuimg.launch.launch import Target
+from gpuimg.naming import REPOSITORY
+
+if TYPE_CHECKING:
+    from gpuimg.cli.console import Console
+    from gpuimg.engine.client import Engine
+    from gpuimg.model import Image, Spec
+
+
+def find_target(engine: Engine, text: str, console: Console, *, matrix_dir: Sequence[Path]) -> Target:
+    """The image of that name, the newest that was built here and fits the spec, or one that has to be pulled.
+
+    Raises:
+        SpecError: it is neither.
+        ImageNotFoundError: nothing was built that fits the spec, or has that name of ours.
+    """
+    from gpuimg import settings
+    from gpuimg.cli.found import spec_images
+    from gpuimg.engine.images import find_image
+
+    is_image = _is_image(text)
+    try:
+        return _target(find_image(engine, settings.image_reference(text)))
+    except ImageNotFoundError as error:
+        if is_image and text.startswith(f"{REPOSITORY}:"):  # what gpuimg itself calls images; no registry has them
+            raise ImageNotFoundError(
+                error.message, hints=[*error.hints[:-1], "`gpuimg build SPEC` makes one"]
+            ) from error
+    except RequestError:
+        if is_image:
+            raise
+    if is_image:
+        return name_target(text, matrix_dir=matrix_dir)
+    spec = _spec(text)
+    image, *others = spec_images(engine, spec)
+    if others:
+        console.notice(
+            f"{text} fits {len(others) + 1} images here; this is the newest, {image.reference}"
+            f"\nThe others: {', '.join(other.reference for other in others)}"
+        )
+    cuda = image.labels.get("io.gpuimg.cuda")
+    if spec.cuda is not None and cuda != str(spec.cuda):
+        console.notice(f"{text} was never published; {image.reference} with CUDA {cuda} serves in its place")
+    return _target(image)
+
+
+def name_target(text: str, *, matrix_dir: Sequence[Path]) -> Target:
+    """An image that the engine hasn't, or that no engine could be asked for: what its name lets one expect.
+
+    A tag that reads as a spec with CUDA names a stack. Raises RequestError for what is no image's name.
+    """
+    from gpuimg import settings
+    from gpuimg.matrix import load_matrix
+    from gpuimg.resolve import resolve
+    from gpuimg.spec import parse_spec
+
+    reference = settings.image_reference(text)
+    labels: dict[str, str] = {}
+    try:
+        spec = parse_spec(reference.partition("@")[0].rpartition("/")[2].partition(":")[2])
+        if spec.cuda is not None:
+            labels["io.gpuimg.flavor"] = spec.flavor or ""
+            stack_alone = dataclasses.replace(spec, flavor=None, python=None)
+            labels["io.gpuimg.stack"] = resolve(stack_alone, load_matrix(tuple(matrix_dir))).stack.name
+    except RequestError:
+        pass  # it is called something else
+    return Target(reference=reference, labels=labels, here=False)
+
+
+def planned_target(text: str, console: Console, *, matrix_dir: Sequence[Path]) -> Target:
+    """What `gpuimg build` would call the image of a spec, or the image of that name; no engine is asked.
+
+    Raises SpecError for what is neither.
+    """
+    from gpuimg.matrix import load_matrix
+    from gpuimg.naming import image_tags, labels
+    from gpuimg.versions import Platform
+
+    if _is_image(text):
+        return name_target(text, matrix_dir=matrix_dir)
+    _spec(text)
+    matrix = load_matrix(tuple(matrix_dir))
+    wanted = options.plan_settings(
+        flavor=None,
+        python=None,
+        platform=str(Platform.AMD64),
+        base=None,
+        extra=None,
+        index_url=None,
+        torch_index_url=None,
+        ca_bundle=None,
+        matrix_dir=matrix_dir,
+    )
+    (plan,) = options.make_plans([text], matrix, wanted, console)
+    reference, *_ = image_tags(plan, matrix)
+    return Target(reference=reference, labels=labels(plan, digest=""), platform=str(plan.platform), here=False)
+
+
+def _is_image(text: str) -> bool:
+    """Whether it has what only an image's name has: a tag, a digest or a registry."""
+    return bool(set(text) & set("/:@"))
+
+
+def _spec(text: str) -> Spec:
+    from gpuimg.spec import parse_spec
+
+    try:
+        return parse_spec(text)
+    except SpecError as error:
+        hints = [*error.hints, "an image that isn't here is written with its tag: debian:12"]
+        raise SpecError(error.message, hints=hints) from error
+
+
+def _target(image: Image) -> Target:
+    return Target(reference=image.reference, labels=image.labels, platform=image.platform)

@@ -45,6 +45,11 @@ def collect_code(source: Path, *, target: str) -> CodeCopy:
         raise RequestError(f"{where} can't be read: {error.strerror or error}") from error
 
 
+def code_mode(path: Path) -> int:
+    """What a user's file is in an image: any user of group 0 may do with it what its owner may."""
+    return 0o775 if path.stat().st_mode & stat.S_IXUSR else 0o664
+
+
 def _folder(source: Path, target: str) -> CodeCopy:
     from gpuimg.engine.ignore import kept_paths
 

@@ -10,7 +10,7 @@ from packaging.version import InvalidVersion, Version
 
 from gpuimg.errors import SpecError
 from gpuimg.facts import UNKNOWN, Matrix, Stack
-from gpuimg.model import Plan
+from gpuimg.model import WORKSPACE, Plan
 from gpuimg.spec import parse_spec
 from gpuimg.versions import Platform, PythonVersion
 
@@ -102,6 +102,7 @@ def labels(plan: Plan, *, digest: str) -> Mapping[str, str]:
         "toolkit": plan.toolkit.home if plan.toolkit else "",
         "extras": " ".join(plan.extras),
         "ports": " ".join(map(str, plan.flavor.ports)),
+        "workdir": plan.workdir if plan.workdir != WORKSPACE else "",
         **_origin(plan),
     }
     return {

@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
 
-from gpuimg.engine.archive import code_mode
+from gpuimg.code import code_mode
 from gpuimg.errors import RequestError
 from gpuimg.model import Context
 from gpuimg.text import printable

@@ -4,17 +4,26 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from gpuimg.cli import options
+from gpuimg.errors import RequestError
+
+if TYPE_CHECKING:
+    from gpuimg.cli.console import Console
 
 
 def run(
     target: Annotated[
-        str, typer.Argument(metavar="SPEC|IMAGE", help="What gpuimg built, such as 2.6-cu124, or any image.")
-    ],
+        str | None,
+        typer.Argument(
+            metavar="SPEC|IMAGE",
+            help="What gpuimg built, such as 2.6-cu124, or any image.  [default: the project's]",
+            show_default=False,
+        ),
+    ] = None,
     command: Annotated[
         list[str] | None,
         typer.Argument(metavar="COMMAND", help="What to run in it, after a --.  [default: the image's own]"),
@@ -89,7 +98,6 @@ def run(
     from gpuimg import settings
     from gpuimg.cli.console import Console
     from gpuimg.cli.running import look, show_command, start
-    from gpuimg.errors import RequestError
     from gpuimg.launch import values
     from gpuimg.launch.place import find_person
     from gpuimg.launch.prepare import prepare
@@ -127,7 +135,7 @@ def run(
     machine = this_machine(os.environ)
     nvidia = read_nvidia(machine) if wishes.gpus != "none" else Nvidia()
     folders = tuple(matrix_dir or ())
-    place, found = look(target, machine, console, nvidia=nvidia, printing=show, matrix_dir=folders)
+    place, found = look(_reference(target, console), machine, console, nvidia=nvidia, printing=show, matrix_dir=folders)
     person = find_person(os.environ, uid=os.getuid(), gid=os.getgid(), groups=os.getgroups())
     decision = prepare(
         wishes,
@@ -145,6 +153,21 @@ def run(
         show_command(decision, place, console)
     else:
         start(decision, place, person, console, environ=os.environ)
+
+
+def _reference(target: str | None, console: Console) -> str:
+    """What to start: the image of the project here, where none or one of its own is named."""
+    from gpuimg.cli.project import select_among, the_only_one
+
+    selection = select_among([target] if target else [], console, file=None)
+    if selection is not None:
+        return the_only_one(selection).references[0]
+    if target is None:
+        raise RequestError(
+            "nothing to run: no image was named, and there is no project file here",
+            hints=["`gpuimg run 2.6-cu124`", "or `gpuimg init`, which writes a project file"],
+        )
+    return target
 
 
 def _at_terminal(*, printing: bool) -> bool:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from gpuimg.cli import options
+from gpuimg.cli import options, planning
 from gpuimg.errors import ImageNotFoundError, RequestError, SpecError
 from gpuimg.launch.launch import Target
 from gpuimg.naming import REPOSITORY
@@ -102,7 +102,7 @@ def planned_target(text: str, console: Console, *, matrix_dir: Sequence[Path]) -
         ca_bundle=None,
         matrix_dir=matrix_dir,
     )
-    (plan,) = options.make_plans([text], matrix, wanted, console)
+    (plan,) = planning.make_plans([text], matrix, wanted, console)
     reference, *_ = image_tags(plan, matrix)
     return Target(reference=reference, labels=labels(plan, digest=""), platform=str(plan.platform), here=False)
 

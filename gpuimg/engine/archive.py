@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import io
 import os
-import stat
 import tarfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import BinaryIO, Final
+
+from gpuimg.code import code_mode
 
 _CHUNK_BYTES: Final = 1 << 20
 
@@ -52,11 +53,6 @@ def tar_chunks(
         with io.BytesIO(content) if isinstance(content, bytes) else content.open("rb") as file:
             yield from _file(path.lstrip("/"), file, mode=mode)
     yield b"\0" * (2 * tarfile.BLOCKSIZE)
-
-
-def code_mode(path: Path) -> int:
-    """What a user's file is in an image: any user of group 0 may do with it what its owner may."""
-    return 0o775 if path.stat().st_mode & stat.S_IXUSR else 0o664
 
 
 def _header(name: str, *, kind: bytes = tarfile.REGTYPE, mode: int = 0o644, size: int = 0, link: str = "") -> bytes:

@@ -85,7 +85,7 @@ def decide(
         user=identity.user,
         groups=shared_groups(mounts.mounts, person) if identity.is_person and not place.rootless else (),
         user_namespace=identity.user_namespace,
-        workdir=WORKSPACE if any(mount.target == WORKSPACE for mount in mounts.mounts) else None,
+        workdir=_workdir(target, mounts),
         name=wishes.name,
         labels=LABELS,
         interactive=not wishes.detach or is_shell,
@@ -111,6 +111,12 @@ def decide(
         notices=tuple(text for text in notices if text),
         variables=variables,
     )
+
+
+def _workdir(target: Target, mounts: Mounts) -> str | None:
+    """The mounted folder, but for an image that has its program in a folder of its own."""
+    is_mounted = any(mount.target == WORKSPACE for mount in mounts.mounts)
+    return WORKSPACE if is_mounted and not target.label("workdir") else None
 
 
 def _shared_memory(wishes: Wishes, place: Place) -> tuple[int | None, str | None]:

@@ -17,6 +17,7 @@ from typing import Final
 
 import pytest
 
+import gpuimg
 from gpuimg.project.read import read_project
 
 GPUIMG: Final = Path(sys.executable).with_name("gpuimg")
@@ -239,7 +240,10 @@ def _write(folder: Path, files: Mapping[str, str]) -> None:
 
 def _run(folder: Path, arguments: list[str]) -> str:
     done = _command(folder, arguments)
-    stdout, stderr = (text.replace(str(folder), "FOLDER") for text in (done.stdout, done.stderr))
+    stdout, stderr = (
+        text.replace(str(folder), "FOLDER").replace(gpuimg.__version__, "VERSION")
+        for text in (done.stdout, done.stderr)
+    )
     command = shlex.join(["gpuimg", *arguments])
     return f"$ {command}\nexit code: {done.returncode}\n--- stdout\n{stdout}--- stderr\n{stderr}"
 

@@ -59,13 +59,12 @@ def project(
         file.write(f"repository: {IMAGE.partition(':')[0]}\n")
     index = wheel_index_url(STACK, python=PythonVersion(3, 11))
     bundle = os.environ.get("SSL_CERT_FILE")
-    site: list[str | Path] = ["--base", base_image, "--index-url", index, *(["--ca-bundle", bundle] if bundle else [])]
+    site: list[str] = ["--base", base_image, "--index-url", index, *(["--ca-bundle", bundle] if bundle else [])]
     site += ["--build-network", build_network] if build_network else []
 
     def build(*options: str) -> str:
-        done = gpuimg(
-            *("build", "--file", folder / "gpuimg.yaml", "--label", test_label, "--gpus", "none"), *site, *options
-        )
+        file = str(folder / "gpuimg.yaml")
+        done = gpuimg("build", "--file", file, *site, "--label", test_label, "--gpus", "none", *options)
         assert done.returncode == 0, done.stderr
         return done.stderr
 

@@ -31,6 +31,7 @@ from gpuimg.facts import Flavor, Matrix
 from gpuimg.matrix import load_matrix, load_wheels
 from gpuimg.matrix.files import read_document
 from gpuimg.paths import MATRICES, cache_folder
+from gpuimg.project.packages import applies
 from gpuimg.update.builds import PYPI
 from gpuimg.update.closure import Found, close
 from gpuimg.update.dump import dump
@@ -147,10 +148,6 @@ def _asks(
 ) -> list[str]:
     """What the wheels ask of packages that stacks bring. Raises UpstreamError where a stack's doesn't do."""
     brought = {name for each in pins for name in each}
-    environment = {"python_version": str(target.python).rstrip("t"), "sys_platform": "linux", "extra": ""}
-    environment |= {"platform_machine": target.platform.machine, "platform_system": "Linux", "os_name": "posix"}
-    environment |= {"platform_python_implementation": "CPython", "implementation_name": "cpython"}
-    environment |= {"python_full_version": f"{str(target.python).rstrip('t')}.0"}
     asks = set()
     for item in found:
         files = [file for file in listed(item.name) if file.version == item.version and file.yanked is None]
@@ -160,7 +157,7 @@ def _asks(
         for text in read_wheel(best[1], session, index=PYPI).requires_dist:
             asked = Requirement(text)
             name = canonicalize_name(asked.name)
-            if name not in brought or (asked.marker is not None and not asked.marker.evaluate(environment)):
+            if name not in brought or not applies(asked, python=target.python, platform=target.platform):
                 continue
             if str(asked.specifier):
                 asks.add(f"{name}{asked.specifier}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -103,6 +104,7 @@ def run(
     from gpuimg.launch.prepare import prepare
     from gpuimg.launch.wishes import Wishes
     from gpuimg.machine import Nvidia, read_nvidia, this_machine
+    from gpuimg.model import WORKSPACE
 
     console = Console()
     if ipc not in {"private", "host"}:
@@ -135,7 +137,10 @@ def run(
     machine = this_machine(os.environ)
     nvidia = read_nvidia(machine) if wishes.gpus != "none" else Nvidia()
     folders = tuple(matrix_dir or ())
-    place, found = look(_reference(target, console), machine, console, nvidia=nvidia, printing=show, matrix_dir=folders)
+    reference, workdir = _chosen(target, console)
+    place, found = look(reference, machine, console, nvidia=nvidia, printing=show, matrix_dir=folders)
+    if workdir not in {None, WORKSPACE}:  # also of an image that isn't here, whose labels nobody can read
+        found = dataclasses.replace(found, labels={**found.labels, "io.gpuimg.workdir": workdir})
     person = find_person(os.environ, uid=os.getuid(), gid=os.getgid(), groups=os.getgroups())
     decision = prepare(
         wishes,
@@ -155,19 +160,20 @@ def run(
         start(decision, place, person, console, environ=os.environ)
 
 
-def _reference(target: str | None, console: Console) -> str:
-    """What to start: the image of the project here, where none or one of its own is named."""
+def _chosen(target: str | None, console: Console) -> tuple[str, str | None]:
+    """What to start, and the folder that a project says it starts in: its image, where none or its own is named."""
     from gpuimg.cli.project import select_among, the_only_one
 
     selection = select_among([target] if target else [], console, file=None)
     if selection is not None:
-        return the_only_one(selection).references[0]
+        image = the_only_one(selection)
+        return image.references[0], image.workdir
     if target is None:
         raise RequestError(
             "nothing to run: no image was named, and there is no project file here",
             hints=["`gpuimg run 2.6-cu124`", "or `gpuimg init`, which writes a project file"],
         )
-    return target
+    return target, None
 
 
 def _at_terminal(*, printing: bool) -> bool:

@@ -10,9 +10,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
-from gpuimg.doctor.engine_state import EngineInfo
 from gpuimg.doctor.features import feature
 from gpuimg.doctor.finding import Finding, Mend, Status, Subject, mend, restarted
+from gpuimg.engine.info import EngineInfo
 from gpuimg.smoke.gpus import wanted_gpus
 
 _NAME: Final = "cgroups"

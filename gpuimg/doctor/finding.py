@@ -8,7 +8,8 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from gpuimg.doctor.engine_state import EngineInfo, EngineState
+from gpuimg.doctor.engine_state import EngineState
+from gpuimg.engine.info import EngineInfo
 from gpuimg.facts import HostFacts, Matrix, Stack
 from gpuimg.machine import Distribution, Machine, Nvidia
 from gpuimg.versions import Platform

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from typing import Final
 
@@ -14,7 +13,7 @@ _NAME: Final = "memory"
 
 def check(subject: Subject) -> Iterator[Finding]:
     """Look at the engine's memory, else at this machine's."""
-    total = subject.info.memory_bytes if subject.info is not None else _own(subject)
+    total = subject.info.memory_bytes if subject.info is not None else subject.machine.memory_bytes()
     if not total:
         yield Finding(check=_NAME, status=Status.SKIP, what="nobody tells how much there is")
     elif total < MEMORY_AN_IMAGE:
@@ -27,8 +26,3 @@ def check(subject: Subject) -> Iterator[Finding]:
         )
     else:
         yield Finding(check=_NAME, status=Status.OK, what=f"{total / 2**30:.0f} GiB")
-
-
-def _own(subject: Subject) -> int:
-    found = re.search(r"^MemTotal: +(\d+) kB", subject.machine.read("/proc/meminfo") or "", re.MULTILINE)
-    return int(found[1]) * 1024 if found else 0

@@ -11,16 +11,15 @@ import shlex
 from collections.abc import Iterator
 from typing import Final
 
-from gpuimg.doctor.engine_state import EngineInfo
 from gpuimg.doctor.features import feature
 from gpuimg.doctor.finding import Finding, Mend, Status, Subject, mend, restarted
-from gpuimg.smoke.gpus import wanted_gpus
+from gpuimg.engine.info import EngineInfo
+from gpuimg.smoke.gpus import CDI_FOLDERS, wanted_gpus
 from gpuimg.text import printable
 from gpuimg.versions import DriverVersion
 
 _NAME: Final = "toolkit"
 _PROGRAMS: Final = ("nvidia-ctk", "nvidia-container-runtime", "nvidia-container-toolkit")
-_CDI_FOLDERS: Final = ("/etc/cdi", "/var/run/cdi")
 _LISTS: Final = "/etc/apt/sources.list.d"
 _OLD_LISTS: Final = ("nvidia-docker.list", "nvidia-container-runtime.list", "libnvidia-container.list")
 """Of the toolkit's former repositories: without a key of their own, apt refuses the current one beside them."""
@@ -92,13 +91,12 @@ def _offered(subject: Subject, info: EngineInfo) -> Iterator[Finding]:
 def _desktop(subject: Subject) -> Finding:
     """Docker Desktop has a machine of its own, and the toolkit in it on Windows only."""
     if subject.distribution.wsl:
-        hint = "how: https://docs.docker.com/desktop/features/gpu/"
         return Finding(
             check=_NAME,
             status=Status.FAIL if subject.nvidia.installed else Status.SKIP,
             what="Docker Desktop offers no GPUs",
             why="it does with WSL 2 as its backend and NVIDIA's driver for Windows",
-            mend=Mend(hints=(hint,)),
+            mend=mend(subject, "enable-desktop-gpus"),
         )
     return Finding(
         check=_NAME,
@@ -149,7 +147,7 @@ def _stale(subject: Subject, info: EngineInfo) -> Finding | None:
 
 def _specs(subject: Subject, info: EngineInfo) -> Iterator[tuple[str, str]]:
     """The CDI specifications of NVIDIA's GPUs: path and text."""
-    for folder in info.cdi_folders or _CDI_FOLDERS:
+    for folder in info.cdi_folders or CDI_FOLDERS:
         for name in subject.machine.names(folder):
             text = subject.machine.read(f"{folder}/{name}") if name.endswith((".yaml", ".json")) else None
             if text is not None and "nvidia.com/gpu" in text:

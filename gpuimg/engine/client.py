@@ -20,6 +20,7 @@ import docker.utils
 import requests
 
 from gpuimg.engine.failures import disk_full
+from gpuimg.engine.info import EngineInfo, read_info
 from gpuimg.errors import EngineForbiddenError, EngineNotFoundError, HostError, ImageNotFoundError
 from gpuimg.text import printable
 
@@ -79,15 +80,11 @@ class Engine:
             int(found["MemTotal"])
         return found
 
-    def version(self) -> Mapping[str, Any]:
-        """Which engine this is: its release, and those of its parts."""
+    def describe(self) -> EngineInfo:
+        """Which engine this is, and what it says of itself."""
         with self.translated():
-            return dict(self.api.version())
-
-    def is_podman(self) -> bool:
-        """Whether it is Podman's service, which speaks Docker's API."""
-        components = self.version().get("Components") or ()
-        return any("podman" in str(component.get("Name")).lower() for component in components)
+            version = dict(self.api.version())
+        return read_info(self.info(), version)
 
     def post_build(
         self,

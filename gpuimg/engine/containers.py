@@ -12,7 +12,7 @@ from typing import Final
 from gpuimg.engine.archive import tar
 from gpuimg.engine.client import Engine, gpu_requests
 from gpuimg.errors import CommandNotFoundError, HostError
-from gpuimg.launch.launch import GPU_CAPABILITIES, NO_GPU
+from gpuimg.launch.launch import GPU_CAPABILITIES, NO_GPU, TOOLKIT_HINT
 from gpuimg.model import Image
 
 LABEL = "io.gpuimg.container"
@@ -174,8 +174,7 @@ def _start_error(error: HostError, program: str, options: RunOptions) -> HostErr
         return HostError(
             f"the engine can't give a container a GPU: {text}",
             hints=[
-                "install NVIDIA's container toolkit, then `sudo nvidia-ctk runtime configure --runtime=docker`",
-                "then restart the engine: `sudo systemctl restart docker`",
+                TOOLKIT_HINT,
                 "`gpuimg verify --gpus none` checks what needs no GPU",
             ],
         )

@@ -10,13 +10,14 @@ from typing import Final
 from gpuimg.errors import RequestError
 from gpuimg.launch.devices import choose_gpus, network_devices
 from gpuimg.launch.identity import Identity, choose_identity
-from gpuimg.launch.launch import GPU_CAPABILITIES, NO_GPU, WORKSPACE, Launch, Target
+from gpuimg.launch.launch import GPU_CAPABILITIES, NO_GPU, Launch, Target
 from gpuimg.launch.mounts import Mounts, choose_mounts, shared_groups
 from gpuimg.launch.place import Person, Place
 from gpuimg.launch.ports import JUPYTER, all_ports, choose_server, exposure
 from gpuimg.launch.server import TOKEN, Server
 from gpuimg.launch.wishes import Wishes
 from gpuimg.machine import Machine, Nvidia
+from gpuimg.model import WORKSPACE
 from gpuimg.report import figures
 
 LABELS: Final = (("io.gpuimg.container", "run"),)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from gpuimg.errors import HostError
+from gpuimg.launch.launch import TOOLKIT_HINT
 from gpuimg.launch.place import Place
 from gpuimg.machine import Machine, Nvidia
 from gpuimg.smoke.gpus import wanted_gpus
@@ -13,13 +14,7 @@ _NETWORK: Final = ("/dev/infiniband", "/dev/gdrdrv")
 """InfiniBand and RoCE cards, and GPUDirect's copy driver: docs.nvidia.com/deeplearning/nccl names both."""
 _HOOK: Final = "nvidia-container-runtime-hook"
 """Of NVIDIA's container toolkit: where dockerd finds it, ``--gpus`` works without a runtime of that name too."""
-_HINTS: Final = (
-    "install NVIDIA's container toolkit, then `sudo nvidia-ctk runtime configure --runtime=docker`",
-    "then restart the engine: `sudo systemctl restart docker`",
-)
-_PODMAN_HINTS: Final = (
-    "install NVIDIA's container toolkit, then `sudo nvidia-ctk cdi generate --output=/etc/cdi/nvidia.yaml`",
-)
+_PODMAN: Final = "install NVIDIA's container toolkit, then `sudo nvidia-ctk cdi generate --output=/etc/cdi/nvidia.yaml`"
 
 
 def choose_gpus(text: str, place: Place, nvidia: Nvidia) -> tuple[str | None, str | None]:
@@ -36,7 +31,7 @@ def choose_gpus(text: str, place: Place, nvidia: Nvidia) -> tuple[str | None, st
     if not nvidia.installed:
         return None, "without GPUs: this machine has no NVIDIA driver"
     return None, "\n".join(
-        ("without GPUs: this machine has some, and the engine can't give them to containers", *_how(place))
+        ("without GPUs: this machine has some, and the engine can't give them to containers", _how(place))
     )
 
 
@@ -52,7 +47,7 @@ def refuse_no_gpus(text: str, place: Place, machine: Machine, nvidia: Nvidia) ->
             hints=["`nvidia-smi` must list the GPUs first", "`--gpus none` starts without"],
         )
     if not place.gives_gpus and (place.podman or machine.which(_HOOK) is None):
-        raise HostError("the engine can't give a container a GPU", hints=[*_how(place), "`--gpus none` starts without"])
+        raise HostError("the engine can't give a container a GPU", hints=[_how(place), "`--gpus none` starts without"])
 
 
 def network_devices(place: Place, machine: Machine) -> tuple[str, ...]:
@@ -60,5 +55,5 @@ def network_devices(place: Place, machine: Machine) -> tuple[str, ...]:
     return tuple(path for path in _NETWORK if place.local and machine.path(path).exists())
 
 
-def _how(place: Place) -> tuple[str, ...]:
-    return _PODMAN_HINTS if place.podman else _HINTS
+def _how(place: Place) -> str:
+    return _PODMAN if place.podman else TOOLKIT_HINT

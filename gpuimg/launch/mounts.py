@@ -12,8 +12,9 @@ from pathlib import Path
 from typing import Final
 
 from gpuimg.errors import HostError, RequestError
-from gpuimg.launch.launch import WORKSPACE, Mount
+from gpuimg.launch.launch import Mount
 from gpuimg.launch.place import Person, Place
+from gpuimg.model import WORKSPACE
 from gpuimg.text import shown_path
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import pwd
 import re
 from collections.abc import Mapping, Sequence
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from gpuimg.errors import HostError
 from gpuimg.machine import Machine
+from gpuimg.smoke.gpus import CDI_FOLDERS, wanted_gpus
 from gpuimg.text import printable
 
 if TYPE_CHECKING:
@@ -24,7 +26,6 @@ _PID_FILE: Final = "/var/run/docker.pid"
 _CAP_SYS_RESOURCE: Final = 24
 """Its bit, of capabilities(7)."""
 _CDI: Final = "nvidia.com/gpu"
-_CDI_FOLDERS: Final = ("/etc/cdi", "/var/run/cdi")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,8 +62,7 @@ class Place:
     @property
     def gives_gpus(self) -> bool:
         """Whether the engine is set up to give containers GPUs."""
-        devices = self.gpus.get("DiscoveredDevices") or ()
-        return "nvidia" in (self.gpus.get("Runtimes") or {}) or any(row.get("ID") == f"{_CDI}=all" for row in devices)
+        return wanted_gpus("auto", self.gpus) is not None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,17 +92,16 @@ def starting_program(machine: Machine, *, podman: bool) -> str:
 
 def ask_place(engine: Engine, machine: Machine) -> Place:
     """Ask the engine; `program` is left to be found. Raises HostError where it fails."""
-    info = engine.info()
-    options = {part for text in info.get("SecurityOptions") or () for part in str(text).split(",")}
+    info = engine.describe()
     place = Place(
         address=engine.host,
-        podman=engine.is_podman(),
-        rootless="name=rootless" in options,
-        remapped="name=userns" in options,
-        selinux="name=selinux" in options,
-        raises_limits="name=rootless" not in options and _may_raise_limits(engine.host, machine),
-        memory_bytes=int(info["MemTotal"]) or None,
-        gpus={name: info.get(name) for name in ("Runtimes", "DiscoveredDevices")},
+        podman=info.is_podman,
+        rootless=info.is_rootless,
+        remapped="userns" in info.security,
+        selinux="selinux" in info.security,
+        raises_limits=not info.is_rootless and _may_raise_limits(engine.host, machine),
+        memory_bytes=info.memory_bytes or None,
+        gpus={name: info.raw.get(name) for name in ("Runtimes", "DiscoveredDevices")},
     )
     return _podman(place, machine) if place.podman else place
 
@@ -125,7 +124,7 @@ def guess_place(address: str, machine: Machine, *, program: str, uid: int, drive
         rootless=program == "podman" and uid != 0,
         raises_limits=program == "docker" or uid == 0,
         selinux=(machine.read("/sys/fs/selinux/enforce") or "").strip() == "1",
-        memory_bytes=_memory(machine),
+        memory_bytes=machine.memory_bytes(),
         gpus={"Runtimes": {"nvidia": {}}} if driver else {},
     )
     return _podman(place, machine) if place.podman else place
@@ -153,22 +152,9 @@ def _may_raise_limits(address: str, machine: Machine) -> bool:
 
 def _podman(place: Place, machine: Machine) -> Place:
     """Podman knows devices by the names that files of this machine give them, and doesn't tell them."""
-    import dataclasses
-
-    files = [path for folder in _CDI_FOLDERS for path in _files(machine, folder)]
+    files = [f"{folder}/{name}" for folder in CDI_FOLDERS for name in machine.names(folder)]
     has_gpus = place.local and any(_CDI in (machine.read(path) or "") for path in files)
     return dataclasses.replace(place, gpus={"DiscoveredDevices": [{"ID": f"{_CDI}=all"}]} if has_gpus else {})
-
-
-def _files(machine: Machine, folder: str) -> list[str]:
-    with contextlib.suppress(OSError):
-        return sorted(f"{folder}/{path.name}" for path in machine.path(folder).iterdir())
-    return []
-
-
-def _memory(machine: Machine) -> int | None:
-    match = re.search(r"^MemTotal:\s+(\d+) kB", machine.read("/proc/meminfo") or "", re.MULTILINE)
-    return int(match[1]) * 1024 if match else None
 
 
 def _number(text: str) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import shutil
 import subprocess
 from collections.abc import Mapping, Sequence
@@ -57,6 +58,11 @@ class Machine:
             return tuple(sorted(path.name for path in self.path(folder).iterdir()))
         except OSError:
             return ()
+
+    def memory_bytes(self) -> int | None:
+        """All of its memory; None where nobody tells."""
+        found = re.search(r"^MemTotal:\s+(\d+) kB", self.read("/proc/meminfo") or "", re.MULTILINE)
+        return int(found[1]) * 1024 if found else None
 
     def free_bytes(self, folder: str) -> int | None:
         """What a user may still write where the folder lies; None where nobody can tell."""

@@ -9,6 +9,8 @@ from typing import Any, Final
 from gpuimg.errors import RequestError
 
 _CDI: Final = "nvidia.com/gpu="
+CDI_FOLDERS: Final = ("/etc/cdi", "/var/run/cdi")
+"""Where engines look for specifications of devices, unless they are told otherwise."""
 _CPUS_AN_IMAGE: Final = 2
 """Compilers and checks of two ranks keep two busy; with less, a check may outlast its time limit."""
 MEMORY_AN_IMAGE: Final = 4 * 2**30

@@ -60,3 +60,45 @@ def test_a_token_is_never_shown(tmp_path: Path) -> None:
     assert "--env JUPYTER_TOKEN " in done.stdout
     assert "127.0.0.1:" in done.stdout
     assert "hush" not in done.stdout + done.stderr
+
+
+_PROJECT = """\
+schema: 1
+name: bert
+spec: 2.6-cu124
+code: .
+command: [python, train.py]
+"""
+
+
+def test_without_a_name_it_is_the_image_of_the_project_in_its_own_folder(tmp_path: Path) -> None:
+    """The image has its program in a folder of its own: /workspace would run another, or none."""
+    folder = tmp_path / "home" / "my project"
+    folder.mkdir(parents=True)
+    (folder / "gpuimg.yaml").write_text(_PROJECT, encoding="utf-8")
+    for named in ((), ("bert",)):
+        done = _run(tmp_path, *named)
+        assert done.returncode == 0, done.stderr
+        words = shlex.split(done.stdout)
+        assert words[-1] == "bert:latest"
+        assert f"type=bind,source={folder},target=/workspace" in words
+        assert "--workdir" not in words
+    another = shlex.split(_run(tmp_path, "debian:12").stdout)
+    assert (another[-1], another[another.index("--workdir") + 1]) == ("debian:12", "/workspace")
+
+
+def test_without_a_name_and_a_project_it_says_what_to_do(tmp_path: Path) -> None:
+    done = _run(tmp_path)
+    assert done.returncode == 2
+    assert "no image was named, and there is no project file here" in done.stderr
+    assert "`gpuimg run 2.6-cu124`" in done.stderr
+
+
+def test_of_several_images_one_has_to_be_named(tmp_path: Path) -> None:
+    folder = tmp_path / "home" / "my project"
+    folder.mkdir(parents=True)
+    (folder / "gpuimg.yaml").write_text(_PROJECT + "images:\n  train: {}\n  serve: {flavor: serve}\n", encoding="utf-8")
+    done = _run(tmp_path)
+    assert done.returncode == 2
+    assert "has several images: train, serve" in done.stderr
+    assert shlex.split(_run(tmp_path, "serve").stdout)[-1] == "bert:serve"

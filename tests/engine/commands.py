@@ -14,9 +14,10 @@ GPUIMG: Final = Path(sys.executable).with_name("gpuimg")
 _LIMIT_S: Final = 1200
 
 
-def gpuimg(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
-    """``gpuimg ARGUMENTS``, whatever its exit code."""
-    return subprocess.run([GPUIMG, *map(str, arguments)], capture_output=True, text=True, check=False, timeout=_LIMIT_S)
+def gpuimg(*arguments: str | Path, folder: Path | None = None) -> subprocess.CompletedProcess[str]:
+    """``gpuimg ARGUMENTS`` in `folder`, whatever its exit code."""
+    command = [str(GPUIMG), *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=_LIMIT_S, cwd=folder)
 
 
 def run_in(

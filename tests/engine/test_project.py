@@ -84,6 +84,14 @@ def test_the_folder_becomes_an_image_that_runs_it(project: Project, engine_clien
     assert (code, output.split()) == (0, ["Dockerfile", "gpuimg.yaml", "train.py"])
 
 
+def test_run_without_a_name_runs_the_program_of_the_image(project: Project) -> None:
+    """Not that of the folder, which is mounted beside it."""
+    done = gpuimg("run", "--gpus", "none", folder=project.folder)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[0].startswith("/app ")
+    assert done.stdout.splitlines()[0].endswith(" 2.6.0 4.40.0 first")
+
+
 def test_a_changed_line_of_code_costs_its_own_layer_alone(project: Project, engine_client: docker.DockerClient) -> None:
     project.build("--no-verify")
     before = engine_client.images.get(IMAGE).attrs["RootFS"]["Layers"]

@@ -20,9 +20,10 @@ from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any
 
-from gpuimg.doctor.engine_state import EngineInfo, EngineState, read_engine
+from gpuimg.doctor.engine_state import EngineState, read_engine
 from gpuimg.doctor.examine import examine, look
 from gpuimg.doctor.finding import Finding, Subject
+from gpuimg.engine.info import EngineInfo
 from gpuimg.errors import EngineNotFoundError
 from gpuimg.machine import Machine
 from gpuimg.matrix import load_hosts, load_matrix

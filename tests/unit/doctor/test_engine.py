@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from gpuimg.doctor.engine_state import EngineInfo, EngineState, read_engine
+from gpuimg.doctor.engine_state import EngineState, read_engine
 from gpuimg.doctor.examine import examine
 from gpuimg.doctor.finding import Mend, Status
+from gpuimg.engine.info import EngineInfo
 from gpuimg.errors import EngineForbiddenError
 from tests.unit.doctor.hosts import answers, engine, make_host
 

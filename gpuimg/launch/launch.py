@@ -10,7 +10,10 @@ GPU_CAPABILITIES: Final = ("SYS_PTRACE",)
 """By which processes pass each other CUDA tensors that lie in expandable segments (pytorch issue 165685)."""
 NO_GPU: Final = ("NVIDIA_VISIBLE_DEVICES", "void")
 """Where NVIDIA's runtime is the engine's default, the image's own variable would bring GPUs in."""
-TOOLKIT_HINT: Final = "NVIDIA's container toolkit (nvidia-ctk) is missing, or the engine doesn't know it: `gpuimg doctor` has the commands"
+TOOLKIT_HINT: Final = (
+    "NVIDIA's container toolkit (nvidia-ctk) is missing, or the engine doesn't know it:"
+    " `gpuimg doctor` has the commands that mend it"
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

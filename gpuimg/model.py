@@ -150,11 +150,6 @@ class Plan:
     code: tuple[CodeCopy, ...] = ()
 
     @property
-    def is_own(self) -> bool:
-        """Whether the image holds what is the user's alone, so that no name of the family may be its name."""
-        return bool(self.packages or self.environment or self.command or self.code or self.workdir != WORKSPACE)
-
-    @property
     def stack(self) -> Stack:
         return self.resolution.stack
 

@@ -7,7 +7,7 @@ import dataclasses
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from gpuimg.errors import RequestError
 from gpuimg.text import printable
@@ -16,9 +16,11 @@ from gpuimg.versions import ComputeCapability
 if TYPE_CHECKING:
     from gpuimg.cli.console import Console
     from gpuimg.facts import Matrix
-    from gpuimg.model import Plan, Resolution
+    from gpuimg.model import CodeCopy, Plan, Resolution
     from gpuimg.plan import Settings
     from gpuimg.project.model import Project, ProjectImage
+
+_MUCH_CODE_BYTES: Final = 200_000_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,6 +99,7 @@ def plan_image(
 
     resolution = _resolved(image.spec, matrix, compiled)
     settings = image_settings(image, wanted)
+    _say_size(settings.code, console)
     bare = make_plan(resolution, matrix, settings)
     packages = project_packages(image, bare, matrix, label=project.label, environ=os.environ)
     if packages.left:
@@ -108,6 +111,13 @@ def plan_image(
     plan = with_extras(plan, matrix, extras, console, unlocked=unlocked_extras)
     _say_limits(plan, console)
     return plan
+
+
+def _say_size(code: Sequence[CodeCopy], console: Console) -> None:
+    """Data and checkpoints come along unless they are named, and every build sends them to the engine."""
+    size_bytes = sum(copy.size_bytes for copy in code)
+    if size_bytes > _MUCH_CODE_BYTES:
+        console.notice(f"{size_bytes / 1e6:.0f} MB of files come into the image; .dockerignore names what shall not")
 
 
 def _resolved(text: str, matrix: Matrix, compiled: Compilation | None) -> Resolution:

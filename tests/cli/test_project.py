@@ -280,7 +280,7 @@ def test_much_code_is_said_and_a_dockerignore_helps(tmp_path: Path) -> None:
     (tmp_path / "train.py").write_text("", encoding="utf-8")
     with (tmp_path / "checkpoint.pt").open("wb") as file:
         file.truncate(300_000_000)  # no block of it is on the disk
-    command = [GPUIMG, "render"]
+    command = [str(GPUIMG), "render"]
     said = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True).stderr
     assert "300 MB of files come into the image" in said
     (tmp_path / ".dockerignore").write_text("*.pt\n", encoding="utf-8")

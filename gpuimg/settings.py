@@ -73,6 +73,16 @@ def image_tag(text: str) -> str:
     return text if ":" in text.rpartition("/")[2] else f"{text}:latest"
 
 
+def names_registry(reference: str) -> bool:
+    """Whether an image's name begins with a registry's host, where it can be pulled from.
+
+    >>> names_registry("registry.example.com/team/bert:latest"), names_registry("team/bert:latest")
+    (True, False)
+    """
+    host, slash, _ = reference.partition("/")
+    return bool(slash) and (host == "localhost" or bool(set(host) & {".", ":"}))
+
+
 def repository(text: str) -> str:
     """`text` if it can name a repository, which tags are added to. Raises RequestError."""
     if not re.fullmatch(_REPOSITORY, text, re.ASCII) or len(text) > 200:

@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from gpuimg.cli import options
-from gpuimg.errors import RequestError
+from gpuimg.errors import ImageNotFoundError, RequestError
 
 if TYPE_CHECKING:
     from gpuimg.cli.console import Console
+    from gpuimg.project.model import ProjectImage
 
 
 def run(
@@ -137,10 +138,19 @@ def run(
     machine = this_machine(os.environ)
     nvidia = read_nvidia(machine) if wishes.gpus != "none" else Nvidia()
     folders = tuple(matrix_dir or ())
-    reference, workdir = _chosen(target, console)
+    image = _project_image(target, console)
+    reference = image.references[0] if image is not None else target
+    if reference is None:
+        raise RequestError(
+            "nothing to run: no image was named, and there is no project file here",
+            hints=["`gpuimg run 2.6-cu124`", "or `gpuimg init`, which writes a project file"],
+        )
     place, found = look(reference, machine, console, nvidia=nvidia, printing=show, matrix_dir=folders)
-    if workdir not in {None, WORKSPACE}:  # also of an image that isn't here, whose labels nobody can read
-        found = dataclasses.replace(found, labels={**found.labels, "io.gpuimg.workdir": workdir})
+    if image is not None:
+        if not (found.here or show or settings.names_registry(reference)):
+            raise ImageNotFoundError(f"{reference} was not built on this engine", hints=["`gpuimg build`"])
+        if image.workdir not in {None, WORKSPACE}:  # also of an image that isn't here, whose labels nobody can read
+            found = dataclasses.replace(found, labels={**found.labels, "io.gpuimg.workdir": image.workdir})
     person = find_person(os.environ, uid=os.getuid(), gid=os.getgid(), groups=os.getgroups())
     decision = prepare(
         wishes,
@@ -160,20 +170,12 @@ def run(
         start(decision, place, person, console, environ=os.environ)
 
 
-def _chosen(target: str | None, console: Console) -> tuple[str, str | None]:
-    """What to start, and the folder that a project says it starts in: its image, where none or its own is named."""
+def _project_image(target: str | None, console: Console) -> ProjectImage | None:
+    """The image of the project here, where none or one of its own is named."""
     from gpuimg.cli.project import select_among, the_only_one
 
     selection = select_among([target] if target else [], console, file=None)
-    if selection is not None:
-        image = the_only_one(selection)
-        return image.references[0], image.workdir
-    if target is None:
-        raise RequestError(
-            "nothing to run: no image was named, and there is no project file here",
-            hints=["`gpuimg run 2.6-cu124`", "or `gpuimg init`, which writes a project file"],
-        )
-    return target, None
+    return the_only_one(selection) if selection is not None else None
 
 
 def _at_terminal(*, printing: bool) -> bool:

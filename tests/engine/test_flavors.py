@@ -13,8 +13,13 @@ import docker
 import pytest
 from docker.models.containers import Container
 
+from gpuimg.matrix import load_matrix
+from gpuimg.plan import make_plan
+from gpuimg.resolve import resolve
+from gpuimg.spec import parse_spec
 from gpuimg.versions import PythonVersion
 from tests.engine.commands import gpuimg, run_in
+from tests.engine.wheel_index import WheelIndex
 
 STACK = "2.6.0-cu124"
 REPOSITORY = "gpuimg-test/flavors"
@@ -43,11 +48,17 @@ http.server.HTTPServer(("127.0.0.1", 8000), Health).serve_forever()
 
 @pytest.fixture(scope="module")
 def build(
-    base_image: str, wheel_index_url: Callable[..., str], build_network: str | None, test_label: str
+    base_image: str,
+    wheel_index: WheelIndex,
+    wheel_index_url: Callable[..., str],
+    build_network: str | None,
+    test_label: str,
 ) -> Callable[[str], str]:
     """``build("jupyter")`` builds that flavor, unchecked, and gives its tag."""
     index = wheel_index_url(STACK, python=PythonVersion(3, 11))
     network = ["--build-network", build_network] if build_network else []
+    matrix = load_matrix()
+    wheel_index.add(make_plan(resolve(parse_spec(f"{STACK}-jupyter"), matrix), matrix).wheels)
 
     def tag(flavor: str) -> str:
         done = gpuimg(

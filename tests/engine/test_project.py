@@ -71,7 +71,13 @@ def project(
     return Project(folder=folder, build=build)
 
 
+def _write(project: Project, word: str) -> None:
+    """A program that says `word`."""
+    (project.folder / "train.py").write_text(TRAIN.format(word=word), encoding="utf-8")
+
+
 def test_the_folder_becomes_an_image_that_runs_it(project: Project, engine_client: docker.DockerClient) -> None:
+    _write(project, "first")
     stderr = project.build()
     assert f"built {IMAGE} (" in stderr
     image = engine_client.images.get(IMAGE)
@@ -86,16 +92,20 @@ def test_the_folder_becomes_an_image_that_runs_it(project: Project, engine_clien
 
 def test_run_without_a_name_runs_the_program_of_the_image(project: Project) -> None:
     """Not that of the folder, which is mounted beside it."""
-    done = gpuimg("run", "--gpus", "none", folder=project.folder)
+    _write(project, "built")
+    project.build("--no-verify")
+    _write(project, "mounted")
+    done = gpuimg("run", "--gpus", "none", "--no-caches", folder=project.folder)
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines()[0].startswith("/app ")
-    assert done.stdout.splitlines()[0].endswith(" 2.6.0 4.40.0 first")
+    assert done.stdout.splitlines()[0].endswith(" 2.6.0 4.40.0 built")
 
 
 def test_a_changed_line_of_code_costs_its_own_layer_alone(project: Project, engine_client: docker.DockerClient) -> None:
+    _write(project, "first")
     project.build("--no-verify")
     before = engine_client.images.get(IMAGE).attrs["RootFS"]["Layers"]
-    (project.folder / "train.py").write_text(TRAIN.format(word="second"), encoding="utf-8")
+    _write(project, "second")
     project.build("--no-verify")
     after = engine_client.images.get(IMAGE).attrs["RootFS"]["Layers"]
     assert (after[:-1], after[-1] == before[-1]) == (before[:-1], False)

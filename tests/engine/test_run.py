@@ -27,7 +27,7 @@ import pytest
 from gpuimg.engine.client import Engine
 from gpuimg.launch.place import ask_place
 from gpuimg.machine import this_machine
-from tests.engine.commands import GPUIMG
+from tests.engine.commands import GPUIMG, gpuimg
 
 _SERVER: Final = Path(__file__).with_name("jupyter_stand_in.pl")
 _LIMIT_S: Final = 120
@@ -320,3 +320,11 @@ def _read_until(descriptor: int, pattern: str) -> str:
         if re.search(pattern, said):
             return said
     pytest.fail(f"the terminal never showed {pattern}: {said!r}")
+
+
+def test_a_projects_image_that_was_not_built_is_not_looked_for_elsewhere(tmp_path: Path) -> None:
+    (tmp_path / "gpuimg.yaml").write_text("schema: 1\nname: gpuimg-test-unbuilt\nspec: 2.6-cu124\n", encoding="utf-8")
+    done = gpuimg("run", "--gpus", "none", folder=tmp_path)
+    assert done.returncode == 3
+    assert "gpuimg-test-unbuilt:latest was not built on this engine" in done.stderr
+    assert "hint: `gpuimg build`" in done.stderr

@@ -194,8 +194,8 @@ class WheelIndex:
         self._upstream.close()
 
     def add(self, wheels: WheelSet) -> None:
-        """Pin a stack's wheels and fetch those that aren't here yet."""
-        rows = (*wheels.cuda, *wheels.torch, *wheels.toolkit)
+        """Pin the wheels of a stack and a flavor, and fetch those that aren't here yet."""
+        rows = (*wheels.cuda, *wheels.torch, *wheels.toolkit, *wheels.flavor)
         for row in rows:
             if row.sha256 is None:
                 raise ValueError(f"{row.name} {row.version} has no hash, so no index here can be trusted to serve it")

@@ -58,7 +58,7 @@ def build(
     index = wheel_index_url(STACK, python=PythonVersion(3, 11))
     network = ["--build-network", build_network] if build_network else []
     matrix = load_matrix()
-    wheel_index.add(make_plan(resolve(parse_spec(f"{STACK}-jupyter"), matrix), matrix).wheels)
+    wheel_index.allow(make_plan(resolve(parse_spec(f"{STACK}-jupyter"), matrix), matrix).wheels.flavor)
 
     def tag(flavor: str) -> str:
         done = gpuimg(

@@ -194,8 +194,8 @@ class WheelIndex:
         self._upstream.close()
 
     def add(self, wheels: WheelSet) -> None:
-        """Pin the wheels of a stack and a flavor, and fetch those that aren't here yet."""
-        rows = (*wheels.cuda, *wheels.torch, *wheels.toolkit, *wheels.flavor)
+        """Pin a stack's wheels and fetch those that aren't here yet."""
+        rows = (*wheels.cuda, *wheels.torch, *wheels.toolkit)
         for row in rows:
             if row.sha256 is None:
                 raise ValueError(f"{row.name} {row.version} has no hash, so no index here can be trusted to serve it")
@@ -203,6 +203,13 @@ class WheelIndex:
         with ThreadPoolExecutor(_DOWNLOADS) as pool:
             for _ in pool.map(self._fetch, rows):
                 pass
+
+    def allow(self, wheels: Iterable[Wheel]) -> None:
+        """Offer these too, where a stack's pins have left their projects nothing else."""
+        for row in wheels:
+            name = canonicalize_name(row.name)
+            if row.sha256 is not None and name in self._pinned:
+                self._pinned[name].add(row.sha256)
 
     def _fetch(self, wheel: Wheel) -> Path:
         assert wheel.sha256 is not None

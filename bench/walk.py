@@ -29,6 +29,8 @@ from typing import Any, Final
 _RESULT: Final = Path(__file__).parents[1] / "bench" / "results" / "walk.md"
 _GPUIMG: Final = Path(sys.executable).with_name("gpuimg")
 _NAME: Final = "gpuimg-walk"
+_LABEL: Final = "bench.walk"
+"""On all images of the walk: one that another took the name of has none."""
 _REQUIREMENTS: Final = "transformers==4.40.0\ndatasets\naccelerate\npeft\nbitsandbytes\n"
 _TRAIN: Final = """\
 import torch
@@ -80,7 +82,7 @@ def main() -> int:
     parser.add_argument("--browser", type=Path, metavar="CHROMIUM")
     parser.add_argument("--picture", type=Path, metavar="FILE", help="where the notebook's picture goes, a PNG")
     options = parser.parse_args()
-    site = [f"--{name}={value}" for name, value in _site(options).items() if value]
+    site = [f"--{name}={value}" for name, value in _site(options).items() if value] + ["--label", f"{_LABEL}=1"]
     with tempfile.TemporaryDirectory(prefix="gpuimg-") as name:
         walk = _Walk(Path(name, _NAME))
         walk.folder.mkdir()
@@ -140,6 +142,7 @@ def _plot(url: str, browser: Path, picture: Path | None) -> None:
         page.set_default_timeout(120_000)
         page.goto(url)
         page.locator('.jp-LauncherCard[data-category="Notebook"]').first.click()
+        page.get_by_text("| Idle").wait_for()  # what is run before the kernel is there is never run
         cell = page.locator(".jp-Notebook .jp-Cell .cm-content").first
         cell.click()
         page.keyboard.insert_text(_CELL)
@@ -154,7 +157,8 @@ def _plot(url: str, browser: Path, picture: Path | None) -> None:
 
 def _clean() -> None:
     subprocess.run(["docker", "rm", "--force", _NAME], capture_output=True, check=False)
-    listed = subprocess.run(["docker", "images", "--quiet", _NAME], capture_output=True, text=True, check=False)
+    command = ["docker", "images", "--quiet", "--filter", f"label={_LABEL}"]
+    listed = subprocess.run(command, capture_output=True, text=True, check=False)
     images = sorted(set(listed.stdout.split()))
     if images:
         subprocess.run(["docker", "rmi", "--force", *images], capture_output=True, check=False)

@@ -27,9 +27,9 @@ from gpuimg.errors import RequestError
 from gpuimg.matrix import load_matrix
 from gpuimg.model import Resolution
 from gpuimg.paths import MATRICES
-from gpuimg.plan import Settings, make_plan
-from gpuimg.render import render
-from gpuimg.spec import parse_spec
+from gpuimg.pipeline.plan import Settings, make_plan
+from gpuimg.pipeline.render import render
+from gpuimg.pipeline.spec import parse_spec
 from gpuimg.update.run import Request, default_index, update_matrix
 
 _RESULT: Final = Path(__file__).parents[1] / "bench" / "results" / "matrix.md"

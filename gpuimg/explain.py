@@ -10,7 +10,7 @@ from typing import Final
 from gpuimg.errors import UnknownStackError
 from gpuimg.facts import UNKNOWN, Matrix, Source, Stack
 from gpuimg.model import Resolution, Spec
-from gpuimg.resolve import python_range, resolve
+from gpuimg.pipeline.resolve import python_range, resolve
 from gpuimg.smoke.guest.known import why_compile_cannot_work
 from gpuimg.versions import PythonVersion
 

@@ -11,7 +11,7 @@ from packaging.version import InvalidVersion, Version
 from gpuimg.errors import SpecError
 from gpuimg.facts import UNKNOWN, Matrix, Stack
 from gpuimg.model import WORKSPACE, Plan
-from gpuimg.spec import parse_spec
+from gpuimg.pipeline.spec import parse_spec
 from gpuimg.versions import Platform, PythonVersion
 
 REPOSITORY: Final = "gpuimg"

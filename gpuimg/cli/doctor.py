@@ -43,8 +43,8 @@ def doctor(
     from gpuimg.errors import HostError
     from gpuimg.machine import this_machine
     from gpuimg.matrix import load_hosts, load_matrix
-    from gpuimg.resolve import resolve
-    from gpuimg.spec import parse_spec
+    from gpuimg.pipeline.resolve import resolve
+    from gpuimg.pipeline.spec import parse_spec
 
     console = Console()
     overlays = tuple(matrix_dir or ())

@@ -181,9 +181,9 @@ def _find(
     from gpuimg.matrix import load_matrix
     from gpuimg.model import Image
     from gpuimg.naming import REPOSITORY, image_tags, labels
-    from gpuimg.render import VENV
+    from gpuimg.pipeline.render import VENV
+    from gpuimg.pipeline.spec import parse_spec
     from gpuimg.smoke.expect import expectation
-    from gpuimg.spec import parse_spec
 
     if set(target) & set("/:@"):
         reference = settings.image_reference(target)

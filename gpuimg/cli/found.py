@@ -63,7 +63,7 @@ def spec_images(engine: Engine, spec: Spec) -> Sequence[Image]:
     Where none has the very CUDA that it names, those of the stack that serves in its place. Raises ImageNotFoundError.
     """
     from gpuimg.matrix import load_matrix
-    from gpuimg.resolve import resolve
+    from gpuimg.pipeline.resolve import resolve
 
     built = [image for image in list_images(engine) if image.tags and _has_parts(image, spec)]
     found = [image for image in built if _is_named(image, spec)]
@@ -78,7 +78,7 @@ def spec_images(engine: Engine, spec: Spec) -> Sequence[Image]:
 def _find_one(engine: Engine, reference: str) -> Sequence[Image]:
     """The image of that name, else the images built here that the reference selects as a spec."""
     from gpuimg import settings
-    from gpuimg.spec import parse_spec
+    from gpuimg.pipeline.spec import parse_spec
 
     try:
         return [find_image(engine, settings.image_reference(reference))]

@@ -32,8 +32,8 @@ def show(
     from gpuimg.explain import describe
     from gpuimg.matrix import load_matrix
     from gpuimg.matrix.export import stack_as_json
-    from gpuimg.resolve import resolve
-    from gpuimg.spec import parse_spec
+    from gpuimg.pipeline.resolve import resolve
+    from gpuimg.pipeline.spec import parse_spec
 
     console = Console()
     matrix = load_matrix(tuple(matrix_dir or ()))

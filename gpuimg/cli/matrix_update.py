@@ -56,8 +56,8 @@ def update(
     from gpuimg.cli.console import Console
     from gpuimg.matrix import load_matrix
     from gpuimg.paths import MATRICES, cache_folder, is_checkout
-    from gpuimg.resolve import resolve
-    from gpuimg.spec import parse_spec
+    from gpuimg.pipeline.resolve import resolve
+    from gpuimg.pipeline.spec import parse_spec
     from gpuimg.update.run import Request, default_index, update_matrix, write_update
 
     console = Console()

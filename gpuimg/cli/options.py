@@ -15,7 +15,7 @@ from gpuimg.versions import Platform, PythonVersion
 
 if TYPE_CHECKING:
     from gpuimg.cli.console import Console
-    from gpuimg.plan import Settings
+    from gpuimg.pipeline.plan import Settings
 
 Flavor = Annotated[
     str | None,
@@ -160,7 +160,7 @@ def plan_settings(
     """Give the settings that the options say. Raises RequestError for a value that is none."""
     from gpuimg import settings
     from gpuimg.extras.requirements import read_requirements
-    from gpuimg.plan import Settings
+    from gpuimg.pipeline.plan import Settings
     from gpuimg.source.wheel import read_wheel
 
     given = {"--flavor": flavor, "--python": python, "--index-url": index_url, "--torch-index-url": torch_index_url}

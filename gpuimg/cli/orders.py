@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from gpuimg.cli.console import Console
     from gpuimg.cli.project import Selection
     from gpuimg.engine.client import Engine
-    from gpuimg.plan import Settings
+    from gpuimg.pipeline.plan import Settings
     from gpuimg.project.model import ProjectImage
     from gpuimg.smoke.host import SmokeOptions
 
@@ -86,7 +86,7 @@ def spec_context(spec: str, how: How, console: Console) -> tuple[Plan, Context]:
 
 def _rendered(plan: Plan, how: How) -> Context:
     from gpuimg.naming import REPOSITORY
-    from gpuimg.render import render
+    from gpuimg.pipeline.render import render
 
     return render(plan, how.matrix, template_dirs=how.template_dirs, repository=how.repository or REPOSITORY)
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from gpuimg.cli.console import Console
     from gpuimg.facts import Matrix
     from gpuimg.model import CodeCopy, Plan, Resolution
-    from gpuimg.plan import Settings
+    from gpuimg.pipeline.plan import Settings
     from gpuimg.project.model import Project, ProjectImage
 
 _MUCH_CODE_BYTES: Final = 200_000_000
@@ -66,7 +66,7 @@ def make_plans(
     resolves them.
     """
     from gpuimg.cli.extras import with_extras
-    from gpuimg.plan import make_plan
+    from gpuimg.pipeline.plan import make_plan
 
     plans = []
     for spec in specs:
@@ -93,7 +93,7 @@ def plan_image(
     All else of `wanted` is in `image` already.
     """
     from gpuimg.cli.extras import with_extras
-    from gpuimg.plan import make_plan
+    from gpuimg.pipeline.plan import make_plan
     from gpuimg.project.apply import image_settings
     from gpuimg.project.packages import project_packages
 
@@ -121,9 +121,9 @@ def _say_size(code: Sequence[CodeCopy], console: Console) -> None:
 
 
 def _resolved(text: str, matrix: Matrix, compiled: Compilation | None) -> Resolution:
-    from gpuimg.resolve import resolve
+    from gpuimg.pipeline.resolve import resolve
+    from gpuimg.pipeline.spec import parse_spec
     from gpuimg.source.resolve import resolve_exact
-    from gpuimg.spec import parse_spec
 
     spec = parse_spec(text)
     if compiled is None or not compiled.exact:

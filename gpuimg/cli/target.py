@@ -62,8 +62,8 @@ def name_target(text: str, *, matrix_dir: Sequence[Path]) -> Target:
     """
     from gpuimg import settings
     from gpuimg.matrix import load_matrix
-    from gpuimg.resolve import resolve
-    from gpuimg.spec import parse_spec
+    from gpuimg.pipeline.resolve import resolve
+    from gpuimg.pipeline.spec import parse_spec
 
     reference = settings.image_reference(text)
     labels: dict[str, str] = {}
@@ -113,7 +113,7 @@ def _is_image(text: str) -> bool:
 
 
 def _spec(text: str) -> Spec:
-    from gpuimg.spec import parse_spec
+    from gpuimg.pipeline.spec import parse_spec
 
     try:
         return parse_spec(text)

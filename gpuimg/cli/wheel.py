@@ -44,7 +44,7 @@ def wheel(
     from gpuimg.engine.images import discard_untagged
     from gpuimg.engine.wheels import copy_wheel
     from gpuimg.matrix import load_matrix
-    from gpuimg.render import render
+    from gpuimg.pipeline.render import render
     from gpuimg.write import require_folder
 
     if not exact:

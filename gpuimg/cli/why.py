@@ -21,7 +21,7 @@ def why(
     from gpuimg.cli.console import Console
     from gpuimg.explain import explain
     from gpuimg.matrix import load_matrix
-    from gpuimg.spec import parse_spec
+    from gpuimg.pipeline.spec import parse_spec
 
     console = Console()
     story = explain(parse_spec(spec), load_matrix(tuple(matrix_dir or ())), width=options.text_width(console))

@@ -10,7 +10,7 @@ from packaging.version import Version
 
 from gpuimg.explain import INDEXES
 from gpuimg.facts import UNKNOWN, CompatibleName, Cuda, Matrix, Source, Stack, StackPlatform
-from gpuimg.resolve import python_range
+from gpuimg.pipeline.resolve import python_range
 from gpuimg.versions import ComputeCapability, CudaVersion, Platform, PythonVersion
 
 _STATED: Final = "stated"

@@ -9,7 +9,7 @@ from typing import Any
 
 from gpuimg.facts import UNKNOWN, CompatibleName, Matrix, Stack
 from gpuimg.matrix.query import Verdict
-from gpuimg.resolve import python_range
+from gpuimg.pipeline.resolve import python_range
 from gpuimg.versions import Platform
 
 

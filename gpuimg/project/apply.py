@@ -8,7 +8,7 @@ from typing import Any
 
 from gpuimg import settings
 from gpuimg.code import collect_code
-from gpuimg.plan import Settings
+from gpuimg.pipeline.plan import Settings
 from gpuimg.project.model import ProjectImage
 from gpuimg.smoke.host import SmokeOptions
 from gpuimg.versions import Platform

@@ -10,9 +10,9 @@ from gpuimg.errors import RequestError, UnknownStackError
 from gpuimg.facts import Flavor, Matrix, Stack
 from gpuimg.matrix.query import Answer, Host, Verdict, Wishes, judge
 from gpuimg.model import Plan, Spec
+from gpuimg.pipeline.resolve import resolve
 from gpuimg.project.packages import check_torch
 from gpuimg.project.survey import Findings, TorchPin
-from gpuimg.resolve import resolve
 from gpuimg.versions import Platform, PythonVersion
 
 

@@ -14,7 +14,7 @@ from typing import Final
 from gpuimg import settings
 from gpuimg.errors import RequestError, SpecError
 from gpuimg.model import Spec
-from gpuimg.spec import parse_spec
+from gpuimg.pipeline.spec import parse_spec
 
 _MAX_BYTES: Final = 1 << 18
 _TORCH_IMAGES: Final = {"pytorch/pytorch", "docker.io/pytorch/pytorch", "gpuimg"}

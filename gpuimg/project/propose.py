@@ -14,14 +14,14 @@ from gpuimg.errors import RequestError
 from gpuimg.facts import Flavor, Matrix
 from gpuimg.matrix.query import Host
 from gpuimg.model import Plan
-from gpuimg.plan import Settings, make_plan
+from gpuimg.pipeline.plan import Settings, make_plan
+from gpuimg.pipeline.resolve import resolve, unknown_flavor
+from gpuimg.pipeline.spec import parse_spec
 from gpuimg.project.choose import Choice, choose_stack, named_stack, needed_python, oldest_driver
 from gpuimg.project.draft import Draft
 from gpuimg.project.suggest import slim_flavor, suggest_code, suggest_command, suggest_flavor
 from gpuimg.project.survey import Findings
 from gpuimg.project.values import CODE_FOLDER, split_command
-from gpuimg.resolve import resolve, unknown_flavor
-from gpuimg.spec import parse_spec
 from gpuimg.versions import Platform, PythonVersion
 
 Value = TypeVar("Value")

@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any, Final
 
 from gpuimg.errors import RequestError
+from gpuimg.pipeline.spec import parse_spec
 from gpuimg.project.document import Document, Path_, read_document
 from gpuimg.project.model import Code, Project, ProjectImage
 from gpuimg.project.values import READERS
-from gpuimg.spec import parse_spec
 
 _ADDED_TO: Final = {"environment", "labels", "smoke"}
 """Keys whose defaults an image adds to, key by key; of all others it has its own or the default."""

@@ -12,9 +12,9 @@ from typing import Any, Final
 
 from gpuimg import settings
 from gpuimg.errors import RequestError
+from gpuimg.pipeline.spec import parse_spec
 from gpuimg.project.model import Code, SmokeWishes
 from gpuimg.smoke.request import refuse_unknown_checks
-from gpuimg.spec import parse_spec
 from gpuimg.text import printable, shorten
 from gpuimg.versions import Platform, PythonVersion
 

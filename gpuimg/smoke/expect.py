@@ -8,7 +8,7 @@ from typing import Any, Final
 from gpuimg.errors import SpecError
 from gpuimg.model import Check, Image, Measurement, Report, Status
 from gpuimg.naming import tag_contradictions
-from gpuimg.spec import parse_spec
+from gpuimg.pipeline.spec import parse_spec
 
 _PREFIX: Final = "io.gpuimg."
 _TORCH_REPOSITORIES: Final = ("pytorch", "torch")

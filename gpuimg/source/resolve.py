@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from gpuimg.errors import RequestError, UnknownStackError
 from gpuimg.facts import UNKNOWN, Matrix, SourceBuild, Stack, StackPlatform
 from gpuimg.model import Resolution, Spec
-from gpuimg.resolve import no_python
+from gpuimg.pipeline.resolve import no_python
 from gpuimg.versions import ComputeCapability
 
 

@@ -14,9 +14,9 @@ import pytest
 from docker.models.containers import Container
 
 from gpuimg.matrix import load_matrix
-from gpuimg.plan import make_plan
-from gpuimg.resolve import resolve
-from gpuimg.spec import parse_spec
+from gpuimg.pipeline.plan import make_plan
+from gpuimg.pipeline.resolve import resolve
+from gpuimg.pipeline.spec import parse_spec
 from gpuimg.versions import PythonVersion
 from tests.engine.commands import gpuimg, run_in
 from tests.engine.wheel_index import WheelIndex

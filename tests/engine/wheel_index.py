@@ -40,8 +40,8 @@ from pypi_simple import NoSuchProjectError, PyPISimple
 
 from gpuimg.facts import Wheel, WheelSet
 from gpuimg.matrix import load_matrix, load_wheels
-from gpuimg.resolve import resolve
-from gpuimg.spec import parse_spec
+from gpuimg.pipeline.resolve import resolve
+from gpuimg.pipeline.spec import parse_spec
 from gpuimg.versions import Platform, PythonVersion
 
 _DOWNLOADS: Final = 4

@@ -9,7 +9,7 @@ import pytest
 
 from gpuimg.explain import describe, explain
 from gpuimg.facts import UNKNOWN, Matrix, Source, Stack
-from gpuimg.spec import parse_spec
+from gpuimg.pipeline.spec import parse_spec
 from gpuimg.versions import Platform
 from tests.unit.stacks import a_platform, a_stack, with_stacks
 

@@ -16,11 +16,11 @@ from gpuimg.extras.checks import held_wheels
 from gpuimg.extras.lock import can_lock_extras, lock_extras
 from gpuimg.facts import ExtraLimit, Matrix, SdistExtra
 from gpuimg.model import Plan
-from gpuimg.plan import Settings, make_plan
-from gpuimg.render import render
-from gpuimg.resolve import resolve
+from gpuimg.pipeline.plan import Settings, make_plan
+from gpuimg.pipeline.render import render
+from gpuimg.pipeline.resolve import resolve
+from gpuimg.pipeline.spec import parse_spec
 from gpuimg.source.resolve import resolve_exact
-from gpuimg.spec import parse_spec
 from tests.unit.loopback_index import LoopbackIndex
 
 SPEC = "2.6-cu124"

@@ -13,10 +13,10 @@ from gpuimg.facts import Matrix, WheelSet
 from gpuimg.matrix import load_matrix, load_wheels
 from gpuimg.matrix.flavors import locked_wheels
 from gpuimg.naming import labels
-from gpuimg.plan import Settings, make_plan
-from gpuimg.render import render
-from gpuimg.resolve import resolve
-from gpuimg.spec import parse_spec
+from gpuimg.pipeline.plan import Settings, make_plan
+from gpuimg.pipeline.render import render
+from gpuimg.pipeline.resolve import resolve
+from gpuimg.pipeline.spec import parse_spec
 from gpuimg.versions import Platform, PythonVersion
 
 PYTHON = PythonVersion(3, 11)

@@ -8,9 +8,9 @@ from gpuimg.errors import RequestError
 from gpuimg.facts import Matrix
 from gpuimg.model import Plan
 from gpuimg.naming import image_tags, tag_contradictions
-from gpuimg.plan import Settings, make_plan
-from gpuimg.resolve import resolve
-from gpuimg.spec import parse_spec
+from gpuimg.pipeline.plan import Settings, make_plan
+from gpuimg.pipeline.resolve import resolve
+from gpuimg.pipeline.spec import parse_spec
 from gpuimg.versions import Platform
 
 

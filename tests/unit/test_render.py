@@ -13,10 +13,10 @@ from gpuimg.errors import RequestError
 from gpuimg.facts import Matrix
 from gpuimg.matrix import load_matrix
 from gpuimg.model import Context, Plan
-from gpuimg.plan import Settings, make_plan
-from gpuimg.render import render
-from gpuimg.resolve import resolve
-from gpuimg.spec import parse_spec
+from gpuimg.pipeline.plan import Settings, make_plan
+from gpuimg.pipeline.render import render
+from gpuimg.pipeline.resolve import resolve
+from gpuimg.pipeline.spec import parse_spec
 from gpuimg.templating import quoted, word
 from gpuimg.versions import Platform, PythonVersion
 

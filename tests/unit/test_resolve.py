@@ -8,9 +8,9 @@ import pytest
 
 from gpuimg.errors import UnknownStackError
 from gpuimg.facts import Matrix
-from gpuimg.plan import Settings, make_plan
-from gpuimg.resolve import no_platform, no_python, python_range, resolve
-from gpuimg.spec import parse_spec
+from gpuimg.pipeline.plan import Settings, make_plan
+from gpuimg.pipeline.resolve import no_platform, no_python, python_range, resolve
+from gpuimg.pipeline.spec import parse_spec
 from gpuimg.versions import Platform, PythonVersion
 from tests.unit.stacks import a_platform, a_stack, with_stacks
 

@@ -20,12 +20,12 @@ from gpuimg.facts import BuildVariable, Matrix, SourceBuild
 from gpuimg.matrix import load_matrix, load_wheels
 from gpuimg.model import Context, Plan, Resolution
 from gpuimg.paths import MATRICES, SCHEMAS
-from gpuimg.plan import Settings, make_plan
-from gpuimg.render import render
-from gpuimg.resolve import resolve
+from gpuimg.pipeline.plan import Settings, make_plan
+from gpuimg.pipeline.render import render
+from gpuimg.pipeline.resolve import resolve
+from gpuimg.pipeline.spec import parse_spec
 from gpuimg.source.resolve import resolve_exact
 from gpuimg.source.wheel import read_wheel
-from gpuimg.spec import parse_spec
 from gpuimg.update.dump import dump
 from gpuimg.versions import ComputeCapability, Platform, PythonVersion
 from gpuimg.write import write_context

@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 from gpuimg.errors import SpecError
 from gpuimg.facts import Matrix
 from gpuimg.naming import image_tags
-from gpuimg.plan import Settings, make_plan
-from gpuimg.resolve import resolve
-from gpuimg.spec import parse_spec
+from gpuimg.pipeline.plan import Settings, make_plan
+from gpuimg.pipeline.resolve import resolve
+from gpuimg.pipeline.spec import parse_spec
 from gpuimg.versions import CudaVersion, PythonVersion
 
 NEARLY = st.from_regex(r"[0-9.]{1,6}([-+](cu|cuda|cudnn|py|dev)?[0-9.t]{0,5}){0,3}", fullmatch=True)

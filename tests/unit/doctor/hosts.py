@@ -27,8 +27,8 @@ from gpuimg.engine.info import EngineInfo
 from gpuimg.errors import EngineNotFoundError
 from gpuimg.machine import Machine
 from gpuimg.matrix import load_hosts, load_matrix
-from gpuimg.resolve import resolve
-from gpuimg.spec import parse_spec
+from gpuimg.pipeline.resolve import resolve
+from gpuimg.pipeline.spec import parse_spec
 
 ANSWERS = Path(__file__).parent / "answers"
 OS_RELEASE = {

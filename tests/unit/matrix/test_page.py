@@ -15,8 +15,8 @@ from gpuimg.facts import UNKNOWN, CompatibleName, Matrix, Stack
 from gpuimg.matrix.cells import lay_out
 from gpuimg.matrix.document import matrix_as_json
 from gpuimg.matrix.page import render_page
-from gpuimg.resolve import resolve
-from gpuimg.spec import parse_spec
+from gpuimg.pipeline.resolve import resolve
+from gpuimg.pipeline.spec import parse_spec
 from tests.unit.html_page import Page, contrast
 from tests.unit.matrix.pages import hostile_matrix, large_matrix
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from gpuimg.errors import RequestError
-from gpuimg.plan import Settings
+from gpuimg.pipeline.plan import Settings
 from gpuimg.project.apply import build_smoke, image_settings, verify_smoke, with_options
 from gpuimg.project.model import Code, ProjectImage, SmokeWishes
 from gpuimg.smoke.host import SmokeOptions

@@ -13,11 +13,11 @@ from gpuimg.errors import RequestError
 from gpuimg.extras.uv import find_uv
 from gpuimg.facts import Matrix
 from gpuimg.model import Plan
-from gpuimg.plan import Settings, make_plan
+from gpuimg.pipeline.plan import Settings, make_plan
+from gpuimg.pipeline.resolve import resolve
+from gpuimg.pipeline.spec import parse_spec
 from gpuimg.project.model import ProjectImage
 from gpuimg.project.packages import Packages, project_packages
-from gpuimg.resolve import resolve
-from gpuimg.spec import parse_spec
 from tests.unit.loopback_index import LoopbackIndex
 
 SPEC = "2.6-cu124"

@@ -9,11 +9,11 @@ import pytest
 from gpuimg.facts import UNKNOWN, Matrix
 from gpuimg.model import Image, Report, Status
 from gpuimg.naming import labels
-from gpuimg.plan import make_plan
-from gpuimg.resolve import resolve
+from gpuimg.pipeline.plan import make_plan
+from gpuimg.pipeline.resolve import resolve
+from gpuimg.pipeline.spec import parse_spec
 from gpuimg.smoke.expect import expectation, promised_notices, tag_check
 from gpuimg.smoke.guest.config import parse_config
-from gpuimg.spec import parse_spec
 
 
 def image(reference: str = "gpuimg:x", **described: str) -> Image:

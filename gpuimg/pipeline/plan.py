@@ -30,7 +30,7 @@ from gpuimg.matrix.checks import check_wheel_set
 from gpuimg.matrix.flavors import locked_wheels
 from gpuimg.matrix.load import load_wheels
 from gpuimg.model import WORKSPACE, CodeCopy, Plan, Resolution, TorchWheel
-from gpuimg.resolve import no_platform, no_python, unknown_flavor
+from gpuimg.pipeline.resolve import no_platform, no_python, unknown_flavor
 from gpuimg.smoke.guest.known import why_compile_cannot_work
 from gpuimg.source.stage import plan_stage
 from gpuimg.source.wheel import check_fits

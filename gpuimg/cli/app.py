@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import importlib
 import signal
 import sys
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
-import typer.main
-from typer.core import TyperGroup
 
 import gpuimg
+from gpuimg.cli.lazy import Commands, add_commands
 from gpuimg.errors import GpuimgError, RequestError
 
 if TYPE_CHECKING:
@@ -25,7 +23,7 @@ COMMANDS: Final = {
     "verify": "Check images, ours or not, from inside.",
     "run": "Start an image with GPUs, shared memory, your folder and your user.",
     "report": "Show saved reports, merge those of several machines, or tell their schema.",
-    "export": "Write what runs an image elsewhere: on Kubernetes.",
+    "export": "Write what runs images elsewhere.",
     "wheel": "Compile the torch wheel of a stack that nobody published.",
     "doctor": "Tell what this host lacks to build and run GPU images.",
     "why": "Tell how a request resolves, or why it can't.",
@@ -36,35 +34,15 @@ _UsageError: Any = typer.BadParameter.__base__
 """click's UsageError: older Typers import click, newer ones carry it under another name."""
 
 
-class _Commands(TyperGroup):
-    """Commands that are known by name until one is called."""
-
-    def resolve_command(self, ctx: Any, args: list[str]) -> tuple[Any, Any, list[str]]:
-        name, _, rest = super().resolve_command(ctx, args)
-        return name, _load(name) if name else None, rest
-
-
-def _load(name: str) -> Any:
-    """The command itself: the function of that name in its module, or the module's own group of commands."""
-    module = importlib.import_module(f"gpuimg.cli.{name}")
-    holder = typer.Typer(rich_markup_mode=None)
-    if hasattr(module, "app"):
-        holder.add_typer(module.app, name=name)
-    else:
-        holder.command(name)(getattr(module, name))
-    return typer.main.get_group(holder).commands[name]
-
-
 app = typer.Typer(
     name="gpuimg",
-    cls=_Commands,
+    cls=Commands,
     help="Build GPU training images from a matrix of PyTorch, CUDA, cuDNN, NCCL and Python that is known to hold.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-for _name, _help in COMMANDS.items():
-    app.command(_name, help=_help)(lambda: None)
+add_commands(app, COMMANDS)
 
 
 def _show_version(wanted: bool) -> None:

@@ -15,20 +15,20 @@ _TORCH_REPOSITORIES: Final = ("pytorch", "torch")
 _TEXTS: Final = ("torch", "cuda", "cudnn", "nccl", "triton", "python", "torchvision", "torchaudio", "flavor")
 
 
-def expectation(image: Image) -> Mapping[str, Any] | None:
-    """Give the guest's ``expect`` for `image`; None for an image that gpuimg did not build, which promises nothing."""
-    labels = {name.removeprefix(_PREFIX): text for name, text in image.labels.items() if name.startswith(_PREFIX)}
-    if "stack" not in labels:
+def expectation(labels: Mapping[str, str]) -> Mapping[str, Any] | None:
+    """Give the guest's ``expect`` for an image with `labels`; None where they are not gpuimg's: it promises nothing."""
+    ours = {name.removeprefix(_PREFIX): text for name, text in labels.items() if name.startswith(_PREFIX)}
+    if "stack" not in ours:
         return None
-    promised: dict[str, Any] = {name: labels[name] for name in _TEXTS if name in labels}
-    promised["min_driver"] = labels.get("driver.minimum")
-    promised["compute_capabilities"] = labels["capabilities"].split() if "capabilities" in labels else None
-    promised["cxx11_abi"] = labels["cxx11abi"] == "true" if "cxx11abi" in labels else None
-    promised["compiles"] = labels.get("torch.compile") == "yes"
-    promised["toolkit"] = "toolkit" in labels
-    promised["toolkit_home"] = labels.get("toolkit")
+    promised: dict[str, Any] = {name: ours[name] for name in _TEXTS if name in ours}
+    promised["min_driver"] = ours.get("driver.minimum")
+    promised["compute_capabilities"] = ours["capabilities"].split() if "capabilities" in ours else None
+    promised["cxx11_abi"] = ours["cxx11abi"] == "true" if "cxx11abi" in ours else None
+    promised["compiles"] = ours.get("torch.compile") == "yes"
+    promised["toolkit"] = "toolkit" in ours
+    promised["toolkit_home"] = ours.get("toolkit")
     promised["non_root"] = True
-    variable, separator, value = labels.get("allocator", "").partition("=")
+    variable, separator, value = ours.get("allocator", "").partition("=")
     promised["allocator"] = {"variable": variable, "value": value} if separator else None
     return {name: value for name, value in promised.items() if value is not None}
 

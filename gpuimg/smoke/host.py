@@ -148,7 +148,7 @@ def _smoke_with(
     run: RunOptions,
     on_event: Callable[[Event], None] | None,
 ) -> Report:
-    files = {_GUEST: build_guest(), _CONFIG: _config(options, expectation(image))}
+    files = {_GUEST: build_guest(), _CONFIG: _config(options, expectation(image.labels))}
     builder = ReportBuilder(on_event=on_event)
     with started(engine, image, [python, _GUEST, "--config", _CONFIG], files=files, options=run) as container:
         for line in container.lines():

@@ -30,7 +30,7 @@ def report(torch: str | None = "2.6.0+cu124", python: str = "3.11.2") -> Report:
 def test_labels_of_every_plan_are_an_expectation_that_the_guest_reads(spec: str, matrix: Matrix) -> None:
     """What `naming` writes and `expect` reads is one contract: nothing gets lost between them."""
     plan = make_plan(resolve(parse_spec(spec), matrix), matrix)
-    expect = expectation(image(**labels(plan, digest="sha256:0")))
+    expect = expectation(image(**labels(plan, digest="sha256:0")).labels)
     assert expect is not None
     config = parse_config({"v": 1, "expect": dict(expect)})
     assert config.expect.torch == plan.stack.local_version
@@ -46,7 +46,7 @@ def test_labels_of_every_plan_are_an_expectation_that_the_guest_reads(spec: str,
 
 
 def test_a_foreign_image_promises_nothing() -> None:
-    assert expectation(image(maintainer="somebody")) is None
+    assert expectation(image(maintainer="somebody").labels) is None
 
 
 def test_a_substitution_is_a_notice_of_every_later_report(matrix: Matrix) -> None:

@@ -1,0 +1,55 @@
+"""``gpuimg export``: what runs images elsewhere, written for other programs: a module a format. No engine is asked."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar, Final
+
+import typer
+
+from gpuimg.cli.lazy import Commands, add_commands
+from gpuimg.errors import RequestError
+from gpuimg.text import did_you_mean, printable, shorten
+
+FORMATS: Final = {
+    "k8s": "A Kubernetes Job that runs the smoke step on GPU nodes.",
+}
+"""What each writes. It is the module of that name."""
+_OPTION: Final = "--format"
+
+
+class _Formats(Commands):
+    """``--format k8s``, wherever it stands, and ``k8s`` in the first place mean the same."""
+
+    package: ClassVar[str] = "gpuimg.cli.export"
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Put the format first."""
+        parsed: list[str] = super().parse_args(ctx, _format_first(args))
+        return parsed
+
+
+app = typer.Typer(
+    cls=_Formats,
+    help="Write what runs images elsewhere.\n\nSay what to write by name: `gpuimg export 2.6-cu124 --format k8s`; its"
+    " options: `gpuimg export --format k8s --help`. The formats are:",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+)
+add_commands(app, FORMATS)
+
+
+def _format_first(args: list[str]) -> list[str]:
+    """Raises RequestError where no format is named, or none that there is."""
+    own = args[: args.index("--")] if "--" in args else args
+    for place, text in enumerate(own):
+        name, separator, value = text.partition("=")
+        if name != _OPTION or (not separator and place + 1 == len(own)):
+            continue
+        form = value if separator else own[place + 1]
+        if form not in FORMATS:
+            hints = [*did_you_mean(form, list(FORMATS)), f"formats are {', '.join(FORMATS)}"]
+            raise RequestError(f"there is no format `{shorten(printable(form), 60)}`", hints=hints)
+        return [form, *args[:place], *args[place + (1 if separator else 2) :]]
+    if own and own[0] not in FORMATS and "--help" not in own:
+        raise RequestError("no format was named", hints=[f"say {_OPTION} and one of {', '.join(FORMATS)}"])
+    return args

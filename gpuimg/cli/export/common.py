@@ -1,0 +1,172 @@
+"""What the formats share: options, and which image is exported."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from gpuimg.cli import options, planning
+from gpuimg.errors import RequestError, SpecError
+
+if TYPE_CHECKING:
+    from gpuimg.cli.console import Console
+    from gpuimg.export.image import ExportedImage
+    from gpuimg.facts import Matrix
+    from gpuimg.model import Plan
+    from gpuimg.project.model import ProjectImage
+
+TargetName = Annotated[
+    str | None,
+    typer.Argument(
+        metavar="SPEC|IMAGE",
+        help="What gpuimg builds, such as 2.6-cu124, or any image.  [default: the project's]",
+        show_default=False,
+    ),
+]
+Repository = Annotated[
+    str | None,
+    typer.Option(
+        "--repository",
+        metavar="NAME",
+        help="With a SPEC: the repository that has the image.  [default: gpuimg]",
+        show_default=False,
+    ),
+]
+PlatformName = Annotated[
+    str | None,
+    typer.Option(
+        "--platform",
+        metavar="PLATFORM",
+        help="The image's platform.  [default: any; with a SPEC, linux/amd64]",
+        show_default=False,
+    ),
+]
+PythonProgram = Annotated[
+    str | None,
+    typer.Option(
+        "--python",
+        metavar="PROGRAM",
+        help="Python in the image.  [default: python3; with a SPEC, its own]",
+        show_default=False,
+    ),
+]
+
+
+def find_image(
+    target: str | None,
+    console: Console,
+    *,
+    repository: str | None = None,
+    platform: str | None = None,
+    python: str | None = None,
+    matrix_dir: Sequence[Path] = (),
+) -> ExportedImage:
+    """The image that a spec's plan names, the project's, or the reference as it is: a name with a tag or a registry.
+
+    Raises RequestError for what is none of these.
+    """
+    import dataclasses
+
+    from gpuimg.cli.project import select_among, the_only_one
+    from gpuimg.export import values
+    from gpuimg.matrix import load_matrix
+
+    selection = select_among([target] if target else [], console, file=None)
+    if selection is not None:
+        refuse_repository(repository, selection.project.label)
+        found = _project_image(the_only_one(selection), load_matrix(tuple(matrix_dir)), platform=platform)
+    elif target is None:
+        raise RequestError(
+            "nothing to export: no image was named, and there is no project file here",
+            hints=["`gpuimg export 2.6-cu124 --format FORMAT`", "or `gpuimg init`, which writes a project file"],
+        )
+    elif set(target) & set("/:@"):
+        found = _other_image(target, repository=repository, platform=platform)
+    else:
+        found = _spec_image(target, console, repository=repository, platform=platform, matrix_dir=matrix_dir)
+    return dataclasses.replace(found, python=values.program(python)) if python is not None else found
+
+
+def refuse_repository(repository: str | None, named: str) -> None:
+    """Raise RequestError where --repository would name what `named` names already."""
+    if repository is not None:
+        raise RequestError(f"--repository is where a SPEC's image lies, and {named} names an image itself")
+
+
+def warn_unpullable(image: ExportedImage, console: Console) -> None:
+    """Say where only this machine can have the image."""
+    if image.is_ours and "/" not in image.reference:
+        console.warning(
+            f"a cluster can pull `{image.reference}` only where its nodes have it: name the registry that it was pushed"
+            " to with --repository registry.example.com/team/gpuimg"
+        )
+
+
+def _other_image(target: str, *, repository: str | None, platform: str | None) -> ExportedImage:
+    from gpuimg import settings
+    from gpuimg.export.image import ExportedImage
+
+    reference = settings.image_reference(target)
+    refuse_repository(repository, f"`{reference}`")
+    return ExportedImage(
+        reference=reference, platform=options.read_platform(platform) if platform is not None else None
+    )
+
+
+def _spec_image(
+    target: str, console: Console, *, repository: str | None, platform: str | None, matrix_dir: Sequence[Path]
+) -> ExportedImage:
+    from gpuimg import settings
+    from gpuimg.matrix import load_matrix
+    from gpuimg.naming import REPOSITORY, image_tags
+    from gpuimg.pipeline.spec import parse_spec
+
+    try:
+        parse_spec(target)
+    except SpecError as error:
+        raise SpecError(error.message, hints=[*error.hints, "an image is written with its tag: debian:12"]) from error
+    repository = settings.repository(repository if repository is not None else REPOSITORY)
+    matrix = load_matrix(tuple(matrix_dir))
+    wanted = options.plan_settings(
+        flavor=None,
+        python=None,
+        platform=platform,
+        base=None,
+        extra=None,
+        index_url=None,
+        torch_index_url=None,
+        ca_bundle=None,
+        matrix_dir=matrix_dir,
+    )
+    (plan,) = planning.make_plans([target], matrix, wanted, console)
+    reference, *_ = image_tags(plan, matrix, repository=repository)
+    return _planned(plan, reference)
+
+
+def _project_image(image: ProjectImage, matrix: Matrix, *, platform: str | None) -> ExportedImage:
+    """Planned without its packages, which no export needs, so that no index is read."""
+    import dataclasses
+
+    from gpuimg.pipeline.plan import Settings, make_plan
+    from gpuimg.pipeline.resolve import resolve
+    from gpuimg.pipeline.spec import parse_spec
+    from gpuimg.project.apply import image_settings
+
+    bare = dataclasses.replace(image, code=(), ca_bundle=None)
+    if platform is not None:
+        bare = dataclasses.replace(bare, platform=options.read_platform(platform))
+    plan = make_plan(resolve(parse_spec(bare.spec), matrix), matrix, image_settings(bare, Settings()))
+    return _planned(plan, image.references[0])
+
+
+def _planned(plan: Plan, reference: str) -> ExportedImage:
+    from gpuimg.export.image import ExportedImage
+    from gpuimg.naming import labels
+    from gpuimg.pipeline.render import VENV
+
+    return ExportedImage(
+        reference=reference, python=f"{VENV}/bin/python", labels=labels(plan, digest=""), platform=plan.platform
+    )

@@ -12,11 +12,11 @@ import pytest
 
 from gpuimg.matrix import load_matrix
 from gpuimg.model import CodeCopy, Context
-from gpuimg.plan import Settings, make_plan
-from gpuimg.render import render
-from gpuimg.resolve import resolve
+from gpuimg.pipeline.plan import Settings, make_plan
+from gpuimg.pipeline.render import render
+from gpuimg.pipeline.resolve import resolve
+from gpuimg.pipeline.spec import parse_spec
 from gpuimg.source.resolve import resolve_exact
-from gpuimg.spec import parse_spec
 from gpuimg.versions import Platform
 
 HERE: Final = Path(__file__).parent

@@ -133,7 +133,7 @@ def shell_word(value: str) -> str:
 
 
 def deffile_word(value: str) -> str:
-    """`value` as one word of a shell script in a definition file, where Apptainer puts its own values for ``{{ name }}``.
+    """`value` as one word of a shell script in a definition file, in which ``{{ name }}`` is Apptainer's to fill in.
 
     >>> print(deffile_word("{{ x }}"))
     '{''{ x }}'

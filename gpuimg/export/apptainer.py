@@ -1,4 +1,4 @@
-"""An image as Apptainer's definition file, of which `apptainer build` makes a .sif. Pure: asks neither it nor an engine."""
+"""An image as Apptainer's definition file, of which it builds a .sif. Pure: asks neither it nor an engine."""
 
 from __future__ import annotations
 

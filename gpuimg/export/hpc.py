@@ -106,7 +106,7 @@ def mount(text: str) -> Mount:
 
 
 def command(words: tuple[str, ...], *, torchrun: bool) -> tuple[str, ...]:
-    """`words` if they can be the command; with `torchrun`, which starts it, not another launcher. Raises RequestError."""
+    """`words` if they can be the command; with `torchrun`, which starts it, no other launcher. Raises RequestError."""
     for word in words:
         if printable(word) != word:
             raise RequestError(

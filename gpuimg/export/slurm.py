@@ -60,7 +60,7 @@ class Job:
 
 
 def render_job(job: Job, *, template_dirs: Sequence[Path] = ()) -> str:
-    """Give the batch script, with the command that sends it in its head. Raises RequestError where it lacks a command."""
+    """Give the batch script, with the command that sends it in its head. Raises RequestError for lack of a command."""
     if not job.command:
         raise RequestError(
             "a job needs a command: nobody is there to type one", hints=["put it last, after --: -- python train.py"]

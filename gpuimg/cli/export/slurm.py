@@ -90,8 +90,8 @@ def slurm(
 ) -> None:
     """A batch script that trains on one node or several.
 
-    Where there are several GPUs, torchrun starts the command for each. The file's head has the command that sends it, and
-    says what has to be there.
+    Where there are several GPUs, torchrun starts the command for each. The file's head has the command that sends it,
+    and says what has to be there.
     """
     from gpuimg import settings
     from gpuimg.cli.console import Console

@@ -191,12 +191,14 @@ def test_script_is_the_golden_one(name: str, request: pytest.FixtureRequest) -> 
 
 
 def test_shellcheck_has_no_complaint() -> None:
-    check = [SHELLCHECK, "--norc", "--shell=bash"]
-    done = subprocess.run([*check, *GOLDEN.glob("*.sbatch")], capture_output=True, text=True, check=False, timeout=60)
+    check = [str(SHELLCHECK), "--norc", "--shell=bash"]
+    done = subprocess.run(
+        [*check, *map(str, GOLDEN.glob("*.sbatch"))], capture_output=True, text=True, check=False, timeout=60
+    )
     assert (done.stdout, done.returncode) == ("", 0)
-    broken = render_job(ONE_GPU).replace('"$image"', "$image")
+    broken = render_job(ONE_GPU).replace('"${command[@]}"', "${command[@]}")
     done = subprocess.run([*check, "-"], input=broken, capture_output=True, text=True, check=False, timeout=60)
-    assert "SC2086" in done.stdout
+    assert "SC2068" in done.stdout
 
 
 def test_sbatch_reads_every_option() -> None:

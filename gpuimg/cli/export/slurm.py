@@ -19,7 +19,10 @@ if TYPE_CHECKING:
 def slurm(
     target: TargetName = None,
     command: Annotated[
-        list[str] | None, typer.Argument(metavar="COMMAND", help="What to run, after a --.", show_default=False)
+        list[str] | None,
+        typer.Argument(
+            metavar="COMMAND", help="What to run, after a --.  [default: the project's]", show_default=False
+        ),
     ] = None,
     output: Output = None,
     nodes: Annotated[int, typer.Option("--nodes", min=1, max=100_000, help="How many nodes.")] = 1,
@@ -106,7 +109,7 @@ def slurm(
     )
     job = Job(
         image=image,
-        command=hpc.command(tuple(command or ()), torchrun=torchrun and nodes * gpus_per_node > 1),
+        command=hpc.command(tuple(command or image.command), torchrun=torchrun and nodes * gpus_per_node > 1),
         container=container,
         image_file=image_file,
         torchrun=torchrun,

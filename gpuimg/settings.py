@@ -190,12 +190,21 @@ def variable_name(text: str) -> str:
         raise RequestError(f"`{_shown(text)}` can't name a variable", hints=["use letters, digits and _"])
     if text in _OF_THE_IMAGE:
         raise RequestError(f"{text} can't be set: {_OF_THE_IMAGE[text]}")
-    if _SECRET.search(text.upper()):
+    if looks_secret(text):
         raise RequestError(
             f"{text} looks like a secret, and whoever has the image could read it",
             hints=[f"give it when the image runs: `gpuimg run --env {text}`"],
         )
     return text
+
+
+def looks_secret(name: str) -> bool:
+    """Whether a variable of that name is likely to hold what few may read.
+
+    >>> looks_secret("HF_TOKEN"), looks_secret("TOKENIZERS_PARALLELISM")
+    (True, False)
+    """
+    return _SECRET.search(name.upper()) is not None
 
 
 def container_path(text: str) -> str:

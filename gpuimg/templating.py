@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import re
+import shlex
 import traceback
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -35,6 +36,8 @@ def template_environment(template_dirs: Sequence[Path]) -> jinja2.Environment:
     environment.filters["quoted"] = quoted
     environment.filters["word"] = word
     environment.filters["yaml"] = yaml_scalar
+    environment.filters["shell"] = shell_word
+    environment.filters["deffile"] = deffile_word
     return environment
 
 
@@ -114,3 +117,25 @@ def yaml_scalar(value: str) -> str:
     if printable(value) != value:
         raise RequestError(f"`{shorten(printable(value), 80)}` has control characters: it can't stand in a manifest")
     return json.dumps(value, ensure_ascii=False)
+
+
+def shell_word(value: str) -> str:
+    """`value` as one word of a shell script, whatever it holds: nothing in it is expanded.
+
+    >>> print(shell_word("a $b"), shell_word("plain"))
+    'a $b' plain
+
+    Raises RequestError for control characters, since a line of its own could mean something to other readers.
+    """
+    if printable(value) != value:
+        raise RequestError(f"`{shorten(printable(value), 80)}` has control characters: it can't stand in a script")
+    return shlex.quote(value)
+
+
+def deffile_word(value: str) -> str:
+    """`value` as one word of a shell script in a definition file, in which ``{{ name }}`` is Apptainer's to fill in.
+
+    >>> print(deffile_word("{{ x }}"))
+    '{''{ x }}'
+    """
+    return re.sub(r"\{(?=\{)", "{''", shell_word(value))

@@ -21,6 +21,8 @@ class ExportedImage:
     labels: Mapping[str, str] = field(default_factory=dict)
     platform: Platform | None = None
     """None: not known, or any."""
+    command: tuple[str, ...] = ()
+    """What it runs by itself; empty: the flavor's own command, or not known."""
 
     @property
     def is_ours(self) -> bool:

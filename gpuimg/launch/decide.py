@@ -21,7 +21,7 @@ from gpuimg.model import WORKSPACE
 from gpuimg.report import figures
 
 LABELS: Final = (("io.gpuimg.container", "run"),)
-_ULIMITS: Final = (("memlock", -1), ("stack", 67108864))
+ULIMITS: Final = (("memlock", -1), ("stack", 67108864))
 """NVIDIA's own images ask for these: pinned memory and RDMA lock pages, and some libraries need a stack of 64 MiB."""
 _SHM_BYTES: Final = 8 * 2**30
 """DataLoader workers and NCCL hand over whole batches in it; the engine's own default is 64 MiB."""
@@ -73,7 +73,7 @@ def decide(
         gpus=gpus,
         shm_bytes=shm,
         ipc=wishes.ipc,
-        ulimits=tuple(limit for limit in _ULIMITS if place.raises_limits or limit[0] != "memlock"),
+        ulimits=tuple(limit for limit in ULIMITS if place.raises_limits or limit[0] != "memlock"),
         memory_bytes=wishes.memory_bytes,
         cpus=wishes.cpus,
         mounts=mounts.mounts,

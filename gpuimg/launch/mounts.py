@@ -19,7 +19,7 @@ from gpuimg.text import shown_path
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Cache:
+class Cache:
     """A folder that a library keeps downloads in, by the library's own rules."""
 
     variable: str
@@ -29,9 +29,9 @@ class _Cache:
     target: str
 
 
-_CACHES: Final = (
-    _Cache(variable="HF_HOME", name="huggingface", target="/cache/huggingface"),
-    _Cache(variable="TORCH_HOME", name="torch", target="/cache/torch"),
+CACHES: Final = (
+    Cache(variable="HF_HOME", name="huggingface", target="/cache/huggingface"),
+    Cache(variable="TORCH_HOME", name="torch", target="/cache/torch"),
 )
 """Sources: huggingface.co/docs/huggingface_hub/package_reference/environment_variables and
 docs.pytorch.org/docs/stable/hub.html (both fall back on XDG_CACHE_HOME, then ~/.cache)."""
@@ -85,7 +85,7 @@ def choose_mounts(
     environment: list[tuple[str, str]] = []
     missing: list[Path] = []
     problems: dict[str, list[str]] = {}
-    for cache in _CACHES if caches and place.local else ():
+    for cache in CACHES if caches and place.local else ():
         if cache.target in taken:
             continue
         path = _cache_path(cache, person, cwd, environ)
@@ -153,7 +153,7 @@ def _targets(named: Sequence[Mount]) -> set[str]:
     return set(targets)
 
 
-def _cache_path(cache: _Cache, person: Person, cwd: Path, environ: Mapping[str, str]) -> Path | None:
+def _cache_path(cache: Cache, person: Person, cwd: Path, environ: Mapping[str, str]) -> Path | None:
     """By the library's own rules."""
     named = environ.get(cache.variable)
     base = environ.get("XDG_CACHE_HOME")

@@ -12,6 +12,8 @@ from gpuimg.text import did_you_mean, printable, shorten
 
 FORMATS: Final = {
     "k8s": "A Kubernetes Job that runs the smoke step on GPU nodes.",
+    "apptainer": "A definition file, of which Apptainer builds a .sif.",
+    "slurm": "A batch script that trains on one node or several.",
 }
 """What each writes. It is the module of that name."""
 _OPTION: Final = "--format"

@@ -159,7 +159,8 @@ def _project_image(image: ProjectImage, matrix: Matrix, *, platform: str | None)
     if platform is not None:
         bare = dataclasses.replace(bare, platform=options.read_platform(platform))
     plan = make_plan(resolve(parse_spec(bare.spec), matrix), matrix, image_settings(bare, Settings()))
-    return _planned(plan, image.references[0])
+    planned = _planned(plan, image.references[0])
+    return dataclasses.replace(planned, command=image.command)
 
 
 def _planned(plan: Plan, reference: str) -> ExportedImage:

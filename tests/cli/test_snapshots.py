@@ -92,10 +92,7 @@ CASES: Final[dict[str, str | list[str]]] = {
     "export-no-image": "export pytorch --format k8s --smoke",
     "export-one-node-alone": "export pytorch/pytorch:latest --format k8s --smoke --multi-node",
     "export-apptainer-help": "export --format apptainer --help",
-    "export-apptainer": "export 2.6-cu124 --format apptainer --from-engine -e NCCL_DEBUG=INFO"
-    " -- python train.py --name 'a b'",
     "export-slurm-help": "export --format slurm --help",
-    "export-slurm": "export 2.6-cu124 --format slurm --nodes 2 --gpus-per-node 8 -- python train.py --name 'a b'",
     "export-slurm-no-command": "export 2.6-cu124 --format slurm",
     "export-slurm-hostile-name": ["export", "debian:12", "--format", "slurm", "--name", "x\n#SBATCH --uid=0\x1b[2J"],
     "export-hostile-name": ["export", "2.6-cu124", "--format", "k8s", "--smoke", "--name", "x\nkind: Pod\x1b[2J"],

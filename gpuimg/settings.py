@@ -8,13 +8,12 @@ from __future__ import annotations
 
 import re
 import urllib.parse
-from collections.abc import Sequence
 from pathlib import Path
 
 from packaging.requirements import InvalidRequirement, Requirement
 
 from gpuimg.errors import RequestError
-from gpuimg.text import printable, shorten
+from gpuimg.text import shown
 
 _COMPONENT = r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*"
 _HOST = r"(?:[a-zA-Z0-9](?:[a-zA-Z0-9-]*[a-zA-Z0-9])?(?:\.[a-zA-Z0-9](?:[a-zA-Z0-9-]*[a-zA-Z0-9])?)*(?::\d{1,5})?/)?"
@@ -57,7 +56,7 @@ def image_reference(text: str) -> str:
     """`text` if it is an image reference (name, tag, digest) in the engine's grammar. Raises RequestError."""
     if not _REFERENCE.fullmatch(text) or len(text) > 512 or text in _STAGES:
         raise RequestError(
-            f"`{_shown(text)}` is not an image reference",
+            f"`{shown(text)}` is not an image reference",
             hints=["write it as debian:bookworm-slim or registry.example.com/base/debian:12"],
         )
     return text
@@ -67,7 +66,7 @@ def image_tag(text: str) -> str:
     """`text` with its tag (``latest`` if it has none), if it can name an image. Raises RequestError."""
     if not _TAGGED.fullmatch(text) or len(text) > 255:
         raise RequestError(
-            f"`{_shown(text)}` can't be an image's name and tag",
+            f"`{shown(text)}` can't be an image's name and tag",
             hints=["write it as registry.example.com/team/train:2.6 (repository in lower case)"],
         )
     return text if ":" in text.rpartition("/")[2] else f"{text}:latest"
@@ -87,7 +86,7 @@ def repository(text: str) -> str:
     """`text` if it can name a repository, which tags are added to. Raises RequestError."""
     if not re.fullmatch(_REPOSITORY, text, re.ASCII) or len(text) > 200:
         raise RequestError(
-            f"`{_shown(text)}` can't name a repository",
+            f"`{shown(text)}` can't name a repository",
             hints=["write it as registry.example.com/team/gpuimg, in lower case and without a tag"],
         )
     return text
@@ -114,14 +113,14 @@ def repository_url(text: str) -> str:
 def _url(text: str, one: str, *, what: str, example: str) -> str:
     """`text` if it is the URL of `one`, which is in full `what`."""
     if not _URL.fullmatch(text):
-        raise RequestError(f"`{_shown(text)}` is not the URL of {what}", hints=[f"write it as {example}"])
+        raise RequestError(f"`{shown(text)}` is not the URL of {what}", hints=[f"write it as {example}"])
     try:
         parts = urllib.parse.urlsplit(text)
         reachable = bool(parts.hostname) and parts.port != 0
     except ValueError as error:
-        raise RequestError(f"`{_shown(text)}` is not the URL of {what}: {error}") from error
+        raise RequestError(f"`{shown(text)}` is not the URL of {what}: {error}") from error
     if not reachable:
-        raise RequestError(f"`{_shown(text)}` has no host that can be asked")
+        raise RequestError(f"`{shown(text)}` has no host that can be asked")
     if parts.username or parts.password or "@" in parts.netloc:
         raise RequestError(
             f"the {one.split()[1]} URL for {parts.hostname} holds a user name or password;"
@@ -137,14 +136,14 @@ def requirement(text: str) -> str:
         parsed = Requirement(text)
     except InvalidRequirement as error:
         raise RequestError(
-            f"`{_shown(text)}` is not a package requirement: {str(error).splitlines()[0]}",
+            f"`{shown(text)}` is not a package requirement: {str(error).splitlines()[0]}",
             hints=["write it as transformers==4.40.0 or 'datasets>=2.19'"],
         ) from error
     if not text.isascii() or not text.isprintable() or set(text) & set("\\$#`") or len(text) > 300:
-        raise RequestError(f"`{_shown(text)}` is not a package requirement: it has characters that none needs")
+        raise RequestError(f"`{shown(text)}` is not a package requirement: it has characters that none needs")
     if parsed.url:
         raise RequestError(
-            f"`{_shown(parsed.name)}` with a URL: extras come from the package index by name and version",
+            f"`{shown(parsed.name)}` with a URL: extras come from the package index by name and version",
             hints=["put the wheel on an index and name that with --index-url"],
         )
     return str(parsed)
@@ -155,31 +154,27 @@ def ca_bundle(path: Path) -> bytes:
     try:
         if path.exists() and not path.is_file():
             raise RequestError(
-                f"the CA bundle {_shown(str(path))} is not a file", hints=["--ca-bundle takes a PEM file"]
+                f"the CA bundle {shown(str(path))} is not a file", hints=["--ca-bundle takes a PEM file"]
             )
         with path.open("rb") as file:
             content = file.read(_MAX_CA_BYTES + 1)
     except OSError as error:
         raise RequestError(
-            f"the CA bundle {_shown(str(path))} can't be read: {error.strerror}",
+            f"the CA bundle {shown(str(path))} can't be read: {error.strerror}",
             hints=["name the file with --ca-bundle, or unset SSL_CERT_FILE if it points nowhere"],
         ) from error
     if b"-----BEGIN CERTIFICATE-----" not in content or len(content) > _MAX_CA_BYTES:
         raise RequestError(
-            f"{_shown(str(path))} is not a bundle of PEM certificates", hints=["--ca-bundle takes a PEM file"]
+            f"{shown(str(path))} is not a bundle of PEM certificates", hints=["--ca-bundle takes a PEM file"]
         )
     return content
-
-
-def _shown(text: str) -> str:
-    return shorten(printable(text), 80)
 
 
 def system_package(text: str) -> str:
     """`text` if it can name a package of Debian or Ubuntu. Raises RequestError."""
     if not re.fullmatch(r"[a-z0-9][a-z0-9+.-]*[a-z0-9+]", text) or len(text) > 100:
         raise RequestError(
-            f"`{_shown(text)}` is no system package", hints=["name it as apt does, such as git, libgl1 or ffmpeg"]
+            f"`{shown(text)}` is no system package", hints=["name it as apt does, such as git, libgl1 or ffmpeg"]
         )
     return text
 
@@ -187,7 +182,7 @@ def system_package(text: str) -> str:
 def variable_name(text: str) -> str:
     """`text` if a user may set the variable of that name in an image. Raises RequestError."""
     if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]{0,127}", text):
-        raise RequestError(f"`{_shown(text)}` can't name a variable", hints=["use letters, digits and _"])
+        raise RequestError(f"`{shown(text)}` can't name a variable", hints=["use letters, digits and _"])
     if text in _OF_THE_IMAGE:
         raise RequestError(f"{text} can't be set: {_OF_THE_IMAGE[text]}")
     if looks_secret(text):
@@ -211,10 +206,11 @@ def container_path(text: str) -> str:
     """`text` if it is an absolute path that a Dockerfile can name, without ``..``. Raises RequestError."""
     if not re.fullmatch(r"/[A-Za-z0-9._@+-][A-Za-z0-9._@+/-]{0,255}", text) or {"..", "."} & set(text.split("/")):
         raise RequestError(
-            f"`{_shown(text)}` is no path for an image", hints=["write it as /app: absolute, without spaces and .."]
+            f"`{shown(text)}` is no path for an image",
+            hints=["write it as /app: absolute, without spaces and .."],
         )
     if text.rstrip("/").partition("/")[2].partition("/")[0] in _SYSTEM_FOLDERS:
-        raise RequestError(f"`{_shown(text)}` belongs to the system", hints=["use a folder such as /app or /workspace"])
+        raise RequestError(f"`{shown(text)}` belongs to the system", hints=["use a folder such as /app or /workspace"])
     return text.rstrip("/")
 
 
@@ -222,7 +218,7 @@ def network(text: str, *, option: str = "--build-network") -> str:
     """`text` if it can name a network of the engine; `option` gave it. Raises RequestError."""
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.:-]{0,127}", text):
         raise RequestError(
-            f"`{_shown(text)}` can't name a network", hints=[f"`{option} host`, or a name of `docker network ls`"]
+            f"`{shown(text)}` can't name a network", hints=[f"`{option} host`, or a name of `docker network ls`"]
         )
     return text
 
@@ -231,9 +227,9 @@ def label(text: str) -> tuple[str, str]:
     """Name and value of ``NAME=VALUE``. Raises RequestError."""
     name, separator, value = text.partition("=")
     if not separator or not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._/-]{0,127}", name):
-        raise RequestError(f"`{_shown(text)}` is no label", hints=["write it as --label team=research"])
+        raise RequestError(f"`{shown(text)}` is no label", hints=["write it as --label team=research"])
     if name.lower().startswith("io.gpuimg.") and not name.startswith("io.gpuimg.test"):
-        raise RequestError(f"labels below io.gpuimg. tell what the image is; `{_shown(name)}` can't be set by hand")
+        raise RequestError(f"labels below io.gpuimg. tell what the image is; `{shown(name)}` can't be set by hand")
     return name, value
 
 
@@ -242,18 +238,9 @@ def gpus(text: str) -> str:
     one = r"(?:\d{1,3}(?::\d{1,2})?|(?:GPU|MIG)-[0-9a-fA-F-]+(?:/\d+/\d+)?)"
     if not re.fullmatch(rf"auto|none|all|{one}(?:,{one})*", text):
         raise RequestError(
-            f"`{_shown(text)}` selects no GPUs", hints=["use --gpus auto, none, all, or indexes such as 0,1"]
+            f"`{shown(text)}` selects no GPUs", hints=["use --gpus auto, none, all, or indexes such as 0,1"]
         )
     return text
-
-
-def gpus_per_image(text: str) -> int | None:
-    """How many GPUs each image gets at a time; None for ``all``. Raises RequestError."""
-    if text == "all":
-        return None
-    if not re.fullmatch(r"[1-9][0-9]{0,2}", text, re.ASCII):
-        raise RequestError(f"`{_shown(text)}` is no number of GPUs", hints=["use --gpus-per-image 2, or all"])
-    return int(text)
 
 
 def size_bytes(text: str) -> int:
@@ -264,43 +251,12 @@ def size_bytes(text: str) -> int:
     """
     match = re.fullmatch(r"([0-9]{1,12})([bkmgt]?)b?", text.lower())
     if match is None or not 0 < int(match[1]) * 1024 ** "bkmgt".index(match[2] or "b") < 2**63:
-        raise RequestError(f"`{_shown(text)}` is not a size", hints=["write it as 8g or 512m"])
+        raise RequestError(f"`{shown(text)}` is not a size", hints=["write it as 8g or 512m"])
     return int(match[1]) * int(1024 ** "bkmgt".index(match[2] or "b"))
 
 
 def user(text: str) -> str:
     """`text` if it names a user of a container, as ``UID``, ``UID:GID`` or by name. Raises RequestError."""
     if not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,31}(?::[A-Za-z0-9_][A-Za-z0-9_.-]{0,31})?", text):
-        raise RequestError(f"`{_shown(text)}` is no user", hints=["write it as --user 1000 or --user 1000:0"])
+        raise RequestError(f"`{shown(text)}` is no user", hints=["write it as --user 1000 or --user 1000:0"])
     return text
-
-
-def smoke_mode(*, quick: bool, full: bool) -> str:
-    """How thoroughly the allocator is measured: ``quick``, ``default`` or ``full``. Raises RequestError for both."""
-    if quick and full:
-        raise RequestError("--quick and --full exclude each other")
-    return "quick" if quick else "full" if full else "default"
-
-
-def percent(value: float | None, *, option: str) -> float | None:
-    """`value` if it is a share of 100. Raises RequestError."""
-    if value is not None and not 0 <= value < 100:  # NaN is neither
-        raise RequestError(f"{option} {value:g} is no share of 100", hints=[f"write it as {option} 10"])
-    return value
-
-
-def allocator_settings(texts: Sequence[str]) -> tuple[str, ...]:
-    """`texts` if each reads as an allocator setting, such as ``expandable_segments:True``. Raises RequestError."""
-    from gpuimg.smoke.guest.known import ALLOCATOR_OPTIONS, parse_allocator
-
-    for text in texts:
-        try:
-            unknown = [key for key, _ in parse_allocator(text) if key not in ALLOCATOR_OPTIONS]
-        except ValueError as error:
-            raise RequestError(f"`{_shown(text)}` is no allocator setting: {printable(str(error))}") from error
-        if unknown:
-            raise RequestError(
-                f"torch's allocator has no option `{_shown(unknown[0])}`",
-                hints=[f"it has {', '.join(ALLOCATOR_OPTIONS)}"],
-            )
-    return tuple(texts)

@@ -80,6 +80,11 @@ def shorten(text: str, width: int, *, ellipsis: str = "…") -> str:
     return text
 
 
+def shown(text: str) -> str:
+    """What a user gave, as a message can show it: printable, and no longer than a line."""
+    return shorten(printable(text), 80)
+
+
 def shown_path(path: Path, *, width: int = 80) -> str:
     """A path to show. Of a long one the end stays, which is the file's own name.
 

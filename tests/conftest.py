@@ -10,6 +10,8 @@ from typing import Final
 
 import pytest
 
+from tests.golden_file import Golden
+
 _ENGINE_TESTS: Final = Path(__file__).parent / "engine"
 
 
@@ -60,3 +62,14 @@ def _must_not_skip(node: pytest.Item | pytest.Collector) -> bool:
 
 def _reason(longrepr: object) -> object:
     return longrepr[2] if isinstance(longrepr, tuple) else longrepr
+
+
+@pytest.fixture
+def golden(request: pytest.FixtureRequest) -> Golden:
+    def hold(text: str, path: Path) -> None:
+        if request.config.getoption("--update-golden"):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text, encoding="utf-8")
+        assert text == path.read_text(encoding="utf-8")
+
+    return hold

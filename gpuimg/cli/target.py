@@ -7,15 +7,16 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from gpuimg.cli import options, planning
+from gpuimg.cli import planning
 from gpuimg.errors import ImageNotFoundError, RequestError, SpecError
 from gpuimg.launch.launch import Target
 from gpuimg.naming import REPOSITORY
+from gpuimg.versions import Platform
 
 if TYPE_CHECKING:
     from gpuimg.cli.console import Console
     from gpuimg.engine.client import Engine
-    from gpuimg.model import Image, Spec
+    from gpuimg.model import Image, Plan, Spec
 
 
 def find_target(engine: Engine, text: str, console: Console, *, matrix_dir: Sequence[Path]) -> Target:
@@ -29,18 +30,18 @@ def find_target(engine: Engine, text: str, console: Console, *, matrix_dir: Sequ
     from gpuimg.cli.found import spec_images
     from gpuimg.engine.images import find_image
 
-    is_image = _is_image(text)
+    names_image = is_image(text)
     try:
         return _target(find_image(engine, settings.image_reference(text)))
     except ImageNotFoundError as error:
-        if is_image and text.startswith(f"{REPOSITORY}:"):  # what gpuimg itself calls images; no registry has them
+        if names_image and text.startswith(f"{REPOSITORY}:"):  # what gpuimg itself calls images; no registry has them
             raise ImageNotFoundError(
                 error.message, hints=[*error.hints[:-1], "`gpuimg build SPEC` makes one"]
             ) from error
     except RequestError:
-        if is_image:
+        if names_image:
             raise
-    if is_image:
+    if names_image:
         return name_target(text, matrix_dir=matrix_dir)
     spec = _spec(text)
     image, *others = spec_images(engine, spec)
@@ -83,31 +84,35 @@ def planned_target(text: str, console: Console, *, matrix_dir: Sequence[Path]) -
 
     Raises SpecError for what is neither.
     """
-    from gpuimg.matrix import load_matrix
-    from gpuimg.naming import image_tags, labels
-    from gpuimg.versions import Platform
+    from gpuimg.naming import labels
 
-    if _is_image(text):
+    if is_image(text):
         return name_target(text, matrix_dir=matrix_dir)
-    _spec(text)
-    matrix = load_matrix(tuple(matrix_dir))
-    wanted = options.plan_settings(
-        flavor=None,
-        python=None,
-        platform=str(Platform.AMD64),
-        base=None,
-        extra=None,
-        index_url=None,
-        torch_index_url=None,
-        ca_bundle=None,
-        matrix_dir=matrix_dir,
-    )
-    (plan,) = planning.make_plans([text], matrix, wanted, console)
-    reference, *_ = image_tags(plan, matrix)
+    reference, plan = plan_spec(text, console, matrix_dir=matrix_dir)
     return Target(reference=reference, labels=labels(plan, digest=""), platform=str(plan.platform), here=False)
 
 
-def _is_image(text: str) -> bool:
+def plan_spec(
+    text: str,
+    console: Console,
+    *,
+    matrix_dir: Sequence[Path],
+    repository: str = REPOSITORY,
+    platform: Platform = Platform.AMD64,
+) -> tuple[str, Plan]:
+    """What `gpuimg build` would call the image of a spec, and its plan. Raises SpecError for what is none."""
+    from gpuimg.matrix import load_matrix
+    from gpuimg.naming import image_tags
+    from gpuimg.pipeline.plan import Settings
+
+    _spec(text)
+    matrix = load_matrix(tuple(matrix_dir))
+    (plan,) = planning.make_plans([text], matrix, Settings(platform=platform, overlays=tuple(matrix_dir)), console)
+    reference, *_ = image_tags(plan, matrix, repository=repository)
+    return reference, plan
+
+
+def is_image(text: str) -> bool:
     """Whether it has what only an image's name has: a tag, a digest or a registry."""
     return bool(set(text) & set("/:@"))
 
@@ -118,7 +123,7 @@ def _spec(text: str) -> Spec:
     try:
         return parse_spec(text)
     except SpecError as error:
-        hints = [*error.hints, "an image that isn't here is written with its tag: debian:12"]
+        hints = [*error.hints, "an image is written with its tag: debian:12"]
         raise SpecError(error.message, hints=hints) from error
 
 

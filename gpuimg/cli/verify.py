@@ -99,6 +99,7 @@ def verify(
     from gpuimg.cli.project_verify import Wish, built_wishes, wishes_of
     from gpuimg.cli.view import host_with_view, verify_several, verify_with_view
     from gpuimg.engine.client import Engine
+    from gpuimg.smoke import values
     from gpuimg.smoke.gpus import Sharing
     from gpuimg.smoke.host import SmokeOptions
 
@@ -110,11 +111,11 @@ def verify(
         shm_bytes=settings.size_bytes(shm_size),
         memory_bytes=settings.size_bytes(memory) if memory else None,
         user=settings.user(user) if user else None,
-        mode=settings.smoke_mode(quick=quick, full=full),
-        require_saving=settings.percent(require_saving, option="--require-saving"),
-        candidates=settings.allocator_settings(candidates or ()),
+        mode=values.smoke_mode(quick=quick, full=full),
+        require_saving=values.percent(require_saving, option="--require-saving"),
+        candidates=values.allocator_settings(candidates or ()),
     )
-    sharing = Sharing(per_image=settings.gpus_per_image(gpus_per_image) if gpus_per_image else 1, jobs=jobs)
+    sharing = Sharing(per_image=values.gpus_per_image(gpus_per_image) if gpus_per_image else 1, jobs=jobs)
     _refuse_two_ways(images=images or (), every=every, host=host, file=file, shares=bool(gpus_per_image or jobs))
     files = outcome.report_files(
         json=json_file, junit=junit_file, html=html_file, markdown=markdown_file, environ=os.environ

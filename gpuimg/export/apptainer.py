@@ -36,7 +36,7 @@ def render_definition(definition: Definition, *, template_dirs: Sequence[Path] =
         "sif": sif_name(image.reference),
         "archive": sif_name(image.reference).removesuffix(".sif") + ".tar",
         "torch": image.label("torch"),
-        "workdir": image.label("workdir") or WORKSPACE,
+        "workdir": image.workdir,
         "workspace": WORKSPACE,
         "command": definition.command,
         "environment": definition.environment,

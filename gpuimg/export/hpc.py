@@ -10,7 +10,7 @@ from gpuimg import settings
 from gpuimg.errors import RequestError
 from gpuimg.launch import values as launch_values
 from gpuimg.launch.launch import Mount
-from gpuimg.text import printable, shorten
+from gpuimg.text import printable, shown
 
 _LONGEST: Final = 128
 _TIME: Final = re.compile(r"\d{1,7}|\d{1,5}:\d{2}(?::\d{2})?|\d{1,4}-\d{1,2}(?::\d{2}){0,2}|UNLIMITED", re.ASCII)
@@ -24,7 +24,8 @@ def name(text: str, *, option: str) -> str:
     """`text` if it can name a job, an account, a GPU's type. Raises RequestError."""
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.@+-]*", text) or len(text) > _LONGEST:
         raise RequestError(
-            f"`{_shown(text)}` is no name for Slurm", hints=[f"use letters, digits, _, - and dots: {option} my-name"]
+            f"`{shown(text)}` is no name for Slurm",
+            hints=[f"use letters, digits, _, - and dots: {option} my-name"],
         )
     return text
 
@@ -38,7 +39,7 @@ def time_limit(text: str) -> str:
     """`text` if it is a time as sbatch reads it. Raises RequestError."""
     if not _TIME.fullmatch(text):
         raise RequestError(
-            f"`{_shown(text)}` is no time limit",
+            f"`{shown(text)}` is no time limit",
             hints=["write it as --time 90 (minutes), --time 12:00:00 or --time 2-00:00:00"],
         )
     return text
@@ -52,7 +53,8 @@ def signal(text: str) -> str:
     match = _SIGNAL.fullmatch(text)
     if match is None or not 0 < int(match["seconds"]) < 2**16:
         raise RequestError(
-            f"`{_shown(text)}` is no signal before the end", hints=["write it as --signal TERM@120: name and seconds"]
+            f"`{shown(text)}` is no signal before the end",
+            hints=["write it as --signal TERM@120: name and seconds"],
         )
     return f"{match['name'] or 'TERM'}@{int(match['seconds'])}"
 
@@ -61,7 +63,7 @@ def log(text: str) -> str:
     """`text` if it can be the file of a job's output, with Slurm's ``%x``, ``%j`` and the like. Raises RequestError."""
     if not re.fullmatch(r"[A-Za-z0-9_%./][A-Za-z0-9_%./+@-]*", text) or len(text) > 1024 or text.endswith("/"):
         raise RequestError(
-            f"`{_shown(text)}` can't be the file of a job's output",
+            f"`{shown(text)}` can't be the file of a job's output",
             hints=["write it as --log logs/%x-%j.out: without spaces; Slurm makes no folder"],
         )
     return text
@@ -71,7 +73,8 @@ def image_file(text: str, *, option: str) -> str:
     """`text` if it can be the path of an image file. Raises RequestError."""
     if not text or printable(text) != text or text.startswith("-") or set(text) & set(":,#"):
         raise RequestError(
-            f"`{_shown(text)}` can't be an image's file", hints=[f"write it as {option} images/train{_ending(option)}"]
+            f"`{shown(text)}` can't be an image's file",
+            hints=[f"write it as {option} images/train{_ending(option)}"],
         )
     return text
 
@@ -83,7 +86,7 @@ def variable(text: str) -> tuple[str, str | None]:
     """
     named, value = launch_values.variable(text)
     if not re.fullmatch(r"[A-Za-z0-9_]+", named, re.ASCII) or printable(value or "") != (value or ""):
-        raise RequestError(f"`{_shown(text)}` is no environment variable", hints=["write it as --env NCCL_DEBUG=INFO"])
+        raise RequestError(f"`{shown(text)}` is no environment variable", hints=["write it as --env NCCL_DEBUG=INFO"])
     if named.startswith(_SCHEDULERS) or named == "CUDA_VISIBLE_DEVICES":
         raise RequestError(f"{named} is told by the scheduler or Apptainer: it can't be set by hand")
     if value is not None and settings.looks_secret(named):
@@ -99,7 +102,7 @@ def mount(text: str) -> Mount:
     found = launch_values.mount(text)
     if not posixpath.isabs(found.source) or set(found.source + found.target) & set(",\\"):
         raise RequestError(
-            f"`{_shown(text)}` names no folder of the nodes",
+            f"`{shown(text)}` names no folder of the nodes",
             hints=["write it by its absolute path, without commas: -v /scratch/data:/data:ro"],
         )
     return found
@@ -110,16 +113,16 @@ def command(words: tuple[str, ...], *, torchrun: bool) -> tuple[str, ...]:
     for word in words:
         if printable(word) != word:
             raise RequestError(
-                f"`{_shown(word)}` has control characters: it can't stand in the script",
+                f"`{shown(word)}` has control characters: it can't stand in the script",
                 hints=["put it into a script of its own, and name that"],
             )
     if words and words[0].startswith("-"):
         raise RequestError(
-            f"`{_shown(words[0])}` is no program", hints=["name the program first: -- python train.py --lr 1e-4"]
+            f"`{shown(words[0])}` is no program", hints=["name the program first: -- python train.py --lr 1e-4"]
         )
     if torchrun and words and posixpath.basename(words[0]) in _LAUNCHERS:
         raise RequestError(
-            f"the script starts torchrun itself, and {_shown(words[0])} would start its own processes in each",
+            f"the script starts torchrun itself, and {shown(words[0])} would start its own processes in each",
             hints=["name what they run: -- python train.py", "or --no-torchrun, which runs the command once a node"],
         )
     return words
@@ -127,7 +130,3 @@ def command(words: tuple[str, ...], *, torchrun: bool) -> tuple[str, ...]:
 
 def _ending(option: str) -> str:
     return f".{option.removeprefix('--')}"
-
-
-def _shown(text: str) -> str:
-    return shorten(printable(text), 80)

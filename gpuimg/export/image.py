@@ -30,6 +30,11 @@ class ExportedImage:
         return bool(self.label("stack"))
 
     @property
+    def is_local(self) -> bool:
+        """Whether it is called what gpuimg calls images by itself, which no registry has."""
+        return self.is_ours and "/" not in self.reference
+
+    @property
     def expect(self) -> Mapping[str, Any] | None:
         """What the smoke step holds it against; None: it promises nothing."""
         return expectation(self.labels)
@@ -38,16 +43,6 @@ class ExportedImage:
     def arch(self) -> str | None:
         """The only architecture that it is for, such as ``amd64``."""
         return self.platform.arch if self.platform is not None else None
-
-    @property
-    def flavor(self) -> str:
-        """Empty where it is not known."""
-        return self.label("flavor")
-
-    @property
-    def ports(self) -> tuple[int, ...]:
-        """What its own command serves."""
-        return tuple(int(text) for text in self.label("ports").split())
 
     @property
     def workdir(self) -> str:

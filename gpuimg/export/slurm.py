@@ -86,7 +86,7 @@ def render_job(job: Job, *, template_dirs: Sequence[Path] = ()) -> str:
         "signal_seconds": signal_seconds,
         "one_task": "" if job.processes > 1 else " --nodes=1 --ntasks=1",
         "workspace": WORKSPACE,
-        "workdir": job.image.label("workdir") or WORKSPACE,
+        "workdir": job.image.workdir,
     }
     return render_template(template_environment(template_dirs), "slurm/job.sbatch.j2", values).lstrip("\n")
 

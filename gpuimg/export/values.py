@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from gpuimg.errors import RequestError
-from gpuimg.text import printable, shorten
+from gpuimg.text import printable, shown
 
 _LABEL: Final = r"[a-z0-9](?:[-a-z0-9]*[a-z0-9])?"
 _SUBDOMAIN: Final = rf"{_LABEL}(?:\.{_LABEL})*"
@@ -38,7 +38,7 @@ def job_name(text: str, *, pods: int) -> str:
     longest = 63 - len(f"-{pods - 1}")
     if not re.fullmatch(_LABEL, text, re.ASCII) or text[0].isdigit() or len(text) > longest:
         raise RequestError(
-            f"`{_shown(text)}` can't name a Job of {pods} pods",
+            f"`{shown(text)}` can't name a Job of {pods} pods",
             hints=[f"use at most {longest} of a-z, 0-9 and -, beginning with a letter: --name gpuimg-smoke"],
         )
     return text
@@ -48,7 +48,8 @@ def namespace(text: str) -> str:
     """`text` if it can name a namespace (a DNS label). Raises RequestError."""
     if not re.fullmatch(_LABEL, text, re.ASCII) or len(text) > 63:
         raise RequestError(
-            f"`{_shown(text)}` can't name a namespace", hints=["use at most 63 of a-z, 0-9 and -: --namespace training"]
+            f"`{shown(text)}` can't name a namespace",
+            hints=["use at most 63 of a-z, 0-9 and -: --namespace training"],
         )
     return text
 
@@ -57,7 +58,8 @@ def object_name(text: str, *, option: str) -> str:
     """`text` if it can name a Secret or a RuntimeClass (a DNS subdomain); `option` gave it. Raises RequestError."""
     if not re.fullmatch(_SUBDOMAIN, text, re.ASCII) or len(text) > 253:
         raise RequestError(
-            f"`{_shown(text)}` can't be a name in Kubernetes", hints=[f"use a-z, 0-9, - and dots: {option} my-name"]
+            f"`{shown(text)}` can't be a name in Kubernetes",
+            hints=[f"use a-z, 0-9, - and dots: {option} my-name"],
         )
     return text
 
@@ -67,7 +69,7 @@ def node_label(text: str) -> tuple[str, str]:
     key, separator, value = text.partition("=")
     if not separator or not _is_key(key) or not _is_label_value(value):
         raise RequestError(
-            f"`{_shown(text)}` is no label of a node",
+            f"`{shown(text)}` is no label of a node",
             hints=["write it as --node-selector nvidia.com/gpu.product=NVIDIA-H100-80GB-HBM3"],
         )
     return key, value
@@ -79,7 +81,7 @@ def toleration(text: str) -> Toleration:
     key, separator, value = taint.partition("=")
     if not _is_key(key) or not _is_label_value(value) or (colon and effect not in _EFFECTS):
         raise RequestError(
-            f"`{_shown(text)}` is no toleration",
+            f"`{shown(text)}` is no toleration",
             hints=[f"write it as --toleration dedicated=training:NoSchedule; effects are {', '.join(_EFFECTS)}"],
         )
     return Toleration(key=key, value=value if separator else None, effect=effect or None)
@@ -90,7 +92,7 @@ def environment(text: str) -> tuple[str, str]:
     name, separator, value = text.partition("=")
     if not separator or not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]{0,127}", name) or printable(value) != value:
         raise RequestError(
-            f"`{_shown(text)}` is no environment variable", hints=["write it as --env NCCL_SOCKET_IFNAME=eth0"]
+            f"`{shown(text)}` is no environment variable", hints=["write it as --env NCCL_SOCKET_IFNAME=eth0"]
         )
     if name in _OURS:
         raise RequestError(f"{name} tells a pod which it is: it can't be set by hand")
@@ -100,7 +102,7 @@ def environment(text: str) -> tuple[str, str]:
 def cpus(text: str) -> str:
     """`text` if it is a number of CPUs as Kubernetes writes it. Raises RequestError."""
     if not re.fullmatch(r"[0-9]{1,5}(?:\.[0-9]{1,3}|m)?", text) or not float(text.removesuffix("m")):
-        raise RequestError(f"`{_shown(text)}` is no number of CPUs", hints=["write it as --cpus 16 or --cpus 7500m"])
+        raise RequestError(f"`{shown(text)}` is no number of CPUs", hints=["write it as --cpus 16 or --cpus 7500m"])
     return text
 
 
@@ -111,7 +113,7 @@ def device(text: str) -> tuple[str, int]:
     number = int(count) if re.fullmatch(r"[1-9][0-9]{0,2}", count) else 0 if separator else 1
     if match is None or not match["domain"] or not _is_key(resource) or not number:
         raise RequestError(
-            f"`{_shown(text)}` is no resource of nodes",
+            f"`{shown(text)}` is no resource of nodes",
             hints=["write it as --rdma rdma/hca=1; `kubectl describe node` lists what a node has"],
         )
     return resource, number
@@ -121,7 +123,7 @@ def program(text: str) -> str:
     """`text` if it is the plain name or path of a program. Raises RequestError."""
     if not re.fullmatch(r"[A-Za-z0-9_/][A-Za-z0-9_./+-]{0,255}", text):
         raise RequestError(
-            f"`{_shown(text)}` is no program's name or path", hints=["write it as --python /opt/conda/bin/python"]
+            f"`{shown(text)}` is no program's name or path", hints=["write it as --python /opt/conda/bin/python"]
         )
     return text
 
@@ -146,7 +148,3 @@ def _is_key(text: str) -> bool:
 
 def _is_label_value(text: str) -> bool:
     return len(text) <= 63 and (not text or re.fullmatch(_WORD, text, re.ASCII) is not None)
-
-
-def _shown(text: str) -> str:
-    return shorten(printable(text), 80)

@@ -15,7 +15,7 @@ from gpuimg.errors import RequestError
 from gpuimg.pipeline.spec import parse_spec
 from gpuimg.project.model import Code, SmokeWishes
 from gpuimg.smoke.request import refuse_unknown_checks
-from gpuimg.text import printable, shorten
+from gpuimg.text import printable, shown
 from gpuimg.versions import Platform, PythonVersion
 
 CODE_FOLDER: Final = "/app"
@@ -30,7 +30,7 @@ def _spec(value: str, _: Path) -> str:
 def read_name(value: str) -> str:
     """`value` if a project can have that name. Raises RequestError."""
     if not re.fullmatch(r"[a-z][a-z0-9]*(?:[._-][a-z0-9]+)*", value, re.ASCII) or len(value) > 100:
-        raise RequestError(f"`{_shown(value)}` is no name in lower case such as bert-train")
+        raise RequestError(f"`{shown(value)}` is no name in lower case such as bert-train")
     return value
 
 
@@ -74,7 +74,7 @@ def _code(value: str | Sequence[Mapping[str, str]], folder: Path) -> tuple[Code,
     targets = [copy.target for copy in copies]
     twice = next((target for target in targets if targets.count(target) > 1), None)
     if twice is not None:
-        raise RequestError(f"two of them go to `{_shown(twice)}`")
+        raise RequestError(f"two of them go to `{shown(twice)}`")
     return copies
 
 
@@ -83,10 +83,11 @@ def _inside(text: str, folder: Path) -> Path:
     path = folder / text
     if not path.resolve().is_relative_to(folder.resolve()):
         raise RequestError(
-            f"`{_shown(text)}` is not in the project's folder", hints=["move the project file to a folder that has it"]
+            f"`{shown(text)}` is not in the project's folder",
+            hints=["move the project file to a folder that has it"],
         )
     if not path.exists():
-        raise RequestError(f"`{_shown(text)}`: there is no such file or folder")
+        raise RequestError(f"`{shown(text)}`: there is no such file or folder")
     return path
 
 
@@ -99,14 +100,14 @@ def split_command(value: str) -> tuple[str, ...]:
     try:
         words = shlex.split(value)
     except ValueError as error:
-        raise RequestError(f"`{_shown(value)}` can't be split into words: {error}") from error
+        raise RequestError(f"`{shown(value)}` can't be split into words: {error}") from error
     if not words:
         raise RequestError("is empty", hints=["leave it out: then the flavor says what the image runs"])
     operator = next((word for word in words if word in _OPERATORS or re.match(r".*\$[A-Za-z_({]", word)), None)
     if operator is not None:
         raise RequestError(
-            f"`{_shown(value)}` has `{_shown(operator)}`, and no shell runs the command",
-            hints=[f"write it as [bash, -c, {json.dumps(_shown(value), ensure_ascii=False)}]"],
+            f"`{shown(value)}` has `{shown(operator)}`, and no shell runs the command",
+            hints=[f"write it as [bash, -c, {json.dumps(shown(value), ensure_ascii=False)}]"],
         )
     return tuple(words)
 
@@ -119,7 +120,8 @@ def _tags(value: Sequence[str], _: Path) -> tuple[str, ...]:
     for text in value:
         if not re.fullmatch(r"\w[\w.-]{0,127}", text, re.ASCII):
             raise RequestError(
-                f"`{_shown(text)}` is no tag", hints=["write it as v1; what stands before the colon is `repository`"]
+                f"`{shown(text)}` is no tag",
+                hints=["write it as v1; what stands before the colon is `repository`"],
             )
     return tuple(dict.fromkeys(value))
 
@@ -140,10 +142,6 @@ def _smoke(value: Mapping[str, Any], _: Path) -> SmokeWishes:
     if any(pattern == "stack" or fnmatchcase("stack.torch", pattern) for pattern in wishes.skip):
         raise RequestError("stack.torch can't be skipped: the image's tags and labels rest on it")
     return wishes
-
-
-def _shown(text: str) -> str:
-    return shorten(printable(text), 80)
 
 
 READERS: Final[Mapping[str, Callable[[Any, Path], object]]] = {

@@ -19,6 +19,7 @@ import pytest
 
 import gpuimg
 from gpuimg.project.read import read_project
+from tests.golden_file import Golden
 
 GPUIMG: Final = Path(sys.executable).with_name("gpuimg")
 SNAPSHOTS: Final = Path(__file__).parent / "snapshots" / "project"
@@ -103,14 +104,11 @@ def folder(tmp_path: Path) -> Path:
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_snapshot(name: str, folder: Path, request: pytest.FixtureRequest) -> None:
+def test_snapshot(name: str, folder: Path, golden: Golden) -> None:
     files, arguments = CASES[name]
     _write(folder, files)
     actual = _run(folder, shlex.split(arguments))
-    path = SNAPSHOTS / f"{name}.txt"
-    if request.config.getoption("--update-golden"):
-        path.write_text(actual, encoding="utf-8")
-    assert actual == path.read_text(encoding="utf-8")
+    golden(actual, SNAPSHOTS / f"{name}.txt")
     assert "exit code: 70" not in actual
     assert "Traceback" not in actual
 

@@ -15,6 +15,7 @@ from typing import Final
 import pytest
 
 import gpuimg
+from tests.golden_file import Golden
 
 GPUIMG: Final = Path(sys.executable).with_name("gpuimg")
 ROOT: Final = Path(__file__).parents[2]
@@ -130,14 +131,11 @@ CASES: Final[dict[str, str | list[str]]] = {
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_snapshot(name: str, request: pytest.FixtureRequest) -> None:
+def test_snapshot(name: str, golden: Golden) -> None:
     case = CASES[name]
     arguments = case if isinstance(case, list) else shlex.split(case)
     actual = _run(arguments)
-    path = SNAPSHOTS / f"{name}.txt"
-    if request.config.getoption("--update-golden"):
-        path.write_text(actual, encoding="utf-8")
-    assert actual == path.read_text(encoding="utf-8")
+    golden(actual, SNAPSHOTS / f"{name}.txt")
 
 
 def test_no_snapshot_is_left_over() -> None:

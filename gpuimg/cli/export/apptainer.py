@@ -50,7 +50,7 @@ def apptainer(
         command=hpc.command(tuple(command or ()), torchrun=False),
         environment=tuple(_valued(text) for text in env or ()),
     )
-    if image.is_ours and "/" not in image.reference and not from_engine:
+    if image.is_local and not from_engine:
         console.warning(
             f"no registry has `{image.reference}`: name the one that it was pushed to with --repository"
             " registry.example.com/team/gpuimg, or --from-engine takes it from docker's engine"

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from gpuimg.cli import options, planning
-from gpuimg.errors import RequestError, SpecError
+from gpuimg.cli import options
+from gpuimg.errors import RequestError
+from gpuimg.versions import Platform
 
 if TYPE_CHECKING:
     from gpuimg.cli.console import Console
@@ -71,38 +72,39 @@ def find_image(
     import dataclasses
 
     from gpuimg.cli.project import select_among, the_only_one
+    from gpuimg.cli.target import is_image
     from gpuimg.export import values
     from gpuimg.matrix import load_matrix
 
     selection = select_among([target] if target else [], console, file=None)
     if selection is not None:
-        refuse_repository(repository, selection.project.label)
+        _refuse_repository(repository, selection.project.label)
         found = _project_image(the_only_one(selection), load_matrix(tuple(matrix_dir)), platform=platform)
     elif target is None:
         raise RequestError(
             "nothing to export: no image was named, and there is no project file here",
             hints=["`gpuimg export 2.6-cu124 --format FORMAT`", "or `gpuimg init`, which writes a project file"],
         )
-    elif set(target) & set("/:@"):
+    elif is_image(target):
         found = _other_image(target, repository=repository, platform=platform)
     else:
         found = _spec_image(target, console, repository=repository, platform=platform, matrix_dir=matrix_dir)
     return dataclasses.replace(found, python=values.program(python)) if python is not None else found
 
 
-def refuse_repository(repository: str | None, named: str) -> None:
-    """Raise RequestError where --repository would name what `named` names already."""
-    if repository is not None:
-        raise RequestError(f"--repository is where a SPEC's image lies, and {named} names an image itself")
-
-
 def warn_unpullable(image: ExportedImage, console: Console) -> None:
     """Say where only this machine can have the image."""
-    if image.is_ours and "/" not in image.reference:
+    if image.is_local:
         console.warning(
             f"a cluster can pull `{image.reference}` only where its nodes have it: name the registry that it was pushed"
             " to with --repository registry.example.com/team/gpuimg"
         )
+
+
+def _refuse_repository(repository: str | None, named: str) -> None:
+    """Raise RequestError where --repository would name what `named` names already."""
+    if repository is not None:
+        raise RequestError(f"--repository is where a SPEC's image lies, and {named} names an image itself")
 
 
 def _other_image(target: str, *, repository: str | None, platform: str | None) -> ExportedImage:
@@ -110,7 +112,7 @@ def _other_image(target: str, *, repository: str | None, platform: str | None) -
     from gpuimg.export.image import ExportedImage
 
     reference = settings.image_reference(target)
-    refuse_repository(repository, f"`{reference}`")
+    _refuse_repository(repository, f"`{reference}`")
     return ExportedImage(
         reference=reference, platform=options.read_platform(platform) if platform is not None else None
     )
@@ -120,29 +122,16 @@ def _spec_image(
     target: str, console: Console, *, repository: str | None, platform: str | None, matrix_dir: Sequence[Path]
 ) -> ExportedImage:
     from gpuimg import settings
-    from gpuimg.matrix import load_matrix
-    from gpuimg.naming import REPOSITORY, image_tags
-    from gpuimg.pipeline.spec import parse_spec
+    from gpuimg.cli.target import plan_spec
+    from gpuimg.naming import REPOSITORY
 
-    try:
-        parse_spec(target)
-    except SpecError as error:
-        raise SpecError(error.message, hints=[*error.hints, "an image is written with its tag: debian:12"]) from error
-    repository = settings.repository(repository if repository is not None else REPOSITORY)
-    matrix = load_matrix(tuple(matrix_dir))
-    wanted = options.plan_settings(
-        flavor=None,
-        python=None,
-        platform=platform,
-        base=None,
-        extra=None,
-        index_url=None,
-        torch_index_url=None,
-        ca_bundle=None,
+    reference, plan = plan_spec(
+        target,
+        console,
         matrix_dir=matrix_dir,
+        repository=settings.repository(repository if repository is not None else REPOSITORY),
+        platform=options.read_platform(platform) if platform is not None else Platform.AMD64,
     )
-    (plan,) = planning.make_plans([target], matrix, wanted, console)
-    reference, *_ = image_tags(plan, matrix, repository=repository)
     return _planned(plan, reference)
 
 

@@ -153,7 +153,7 @@ def _image_file(container: str, *, sif: str | None, sqsh: str | None) -> str | N
 
 def _warn(job: Job, console: Console) -> None:
     """Say where the nodes can't pull the image."""
-    if job.image.is_ours and "/" not in job.image.reference and job.image_file is None and job.container == "pyxis":
+    if job.image.is_local and job.image_file is None and job.container == "pyxis":
         console.warning(
             f"no registry has `{job.image.reference}`: name the one that it was pushed to with --repository"
             " registry.example.com/team/gpuimg, or a file with --sqsh"

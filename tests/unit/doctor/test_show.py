@@ -15,6 +15,7 @@ from gpuimg.doctor.finding import Status
 from gpuimg.doctor.registry import CHECKS
 from gpuimg.errors import RequestError
 from gpuimg.text import cell_width
+from tests.golden_file import Golden
 from tests.unit.doctor.hosts import Host, engine, load_hosts_once, make_host
 
 GOLDEN = Path(__file__).parents[2] / "golden" / "doctor"
@@ -31,23 +32,17 @@ def troubled(tmp_path: Path) -> Host:
     return host
 
 
-def _is_golden(text: str, name: str, request: pytest.FixtureRequest) -> None:
-    if request.config.getoption("--update-golden"):
-        (GOLDEN / name).write_text(text, encoding="utf-8")
-    assert text == (GOLDEN / name).read_text(encoding="utf-8")
-
-
-def test_a_host_with_nothing_is_the_golden_page(tmp_path: Path, request: pytest.FixtureRequest) -> None:
+def test_a_host_with_nothing_is_the_golden_page(tmp_path: Path, golden: Golden) -> None:
     findings = [item for item in examine(make_host(tmp_path).look()) if item.check != "clock"]
     page = show.render(findings, width=80) + show.summary(findings) + "\n"
-    _is_golden(page, "nothing.txt", request)
+    golden(page, GOLDEN / "nothing.txt")
 
 
-def test_a_troubled_host_is_the_golden_page(troubled: Host, request: pytest.FixtureRequest) -> None:
+def test_a_troubled_host_is_the_golden_page(troubled: Host, golden: Golden) -> None:
     with engine(troubled, "docker-20.10"):
         findings = [item for item in examine(troubled.look()) if item.check not in {"engine", "disk"}]
     page = show.render(findings, width=80) + show.summary(findings) + "\n"
-    _is_golden(page, "troubled.txt", request)
+    golden(page, GOLDEN / "troubled.txt")
 
 
 @pytest.mark.parametrize("width", [40, 60, 80, 120])

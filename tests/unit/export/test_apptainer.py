@@ -22,6 +22,7 @@ from gpuimg.export.apptainer import Definition, pullable, render_definition
 from gpuimg.export.image import ExportedImage
 from gpuimg.templating import deffile_word
 from gpuimg.versions import Platform
+from tests.golden_file import Golden
 
 GOLDEN: Final = Path(__file__).parents[2] / "golden" / "apptainer"
 ANY_IMAGE: Final = Definition(image=ExportedImage(reference="pytorch/pytorch:2.6.0-cuda12.4-cudnn9-runtime"))
@@ -92,13 +93,9 @@ def run_section(
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_definition_is_the_golden_one(name: str, request: pytest.FixtureRequest) -> None:
+def test_definition_is_the_golden_one(name: str, golden: Golden) -> None:
     text = render_definition(CASES[name]).replace(__version__, "VERSION")
-    path = GOLDEN / f"{name}.def"
-    if request.config.getoption("--update-golden"):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text, encoding="utf-8")
-    assert text == path.read_text(encoding="utf-8")
+    golden(text, GOLDEN / f"{name}.def")
 
 
 def test_the_header_says_where_the_image_is() -> None:

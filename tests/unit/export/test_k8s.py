@@ -25,6 +25,7 @@ from gpuimg.export.k8s import GIB, SmokeJob, render_smoke_job
 from gpuimg.smoke.guest.config import parse_config
 from gpuimg.smoke.zipapp import build_guest
 from gpuimg.templating import yaml_scalar
+from tests.golden_file import Golden
 
 GOLDEN: Final = Path(__file__).parents[2] / "golden" / "k8s"
 VERSIONS: Final = ("1.29", "1.33", "1.37")
@@ -104,15 +105,11 @@ def test_what_validates_is_not_just_anything() -> None:
 
 
 @pytest.mark.parametrize("name", ["several-nodes", "all-options"])
-def test_manifest_is_the_golden_one(name: str, request: pytest.FixtureRequest) -> None:
+def test_manifest_is_the_golden_one(name: str, golden: Golden) -> None:
     """But for the guest, which changes with every check."""
     text = re.sub(r'smoke\.pyz: "\\\n(?: +[A-Za-z0-9+/=]+\\\n)+ +"', 'smoke.pyz: "GUEST"', render_smoke_job(JOBS[name]))
     text = text.replace(__version__, "VERSION")
-    path = GOLDEN / f"{name}.yaml"
-    if request.config.getoption("--update-golden"):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text, encoding="utf-8")
-    assert text == path.read_text(encoding="utf-8")
+    golden(text, GOLDEN / f"{name}.yaml")
 
 
 def test_the_config_map_holds_the_guest_and_is_small_enough() -> None:

@@ -22,6 +22,7 @@ from gpuimg.export.slurm import Job, render_job
 from gpuimg.launch.launch import Mount
 from gpuimg.templating import shell_word
 from gpuimg.versions import Platform
+from tests.golden_file import Golden
 from tests.unit.export.cluster import Cluster
 
 GOLDEN: Final = Path(__file__).parents[2] / "golden" / "slurm"
@@ -91,13 +92,9 @@ def directives(text: str) -> Mapping[str, str]:
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_script_is_the_golden_one(name: str, request: pytest.FixtureRequest) -> None:
+def test_script_is_the_golden_one(name: str, golden: Golden) -> None:
     text = render_job(CASES[name]).replace(__version__, "VERSION")
-    path = GOLDEN / f"{name}.sbatch"
-    if request.config.getoption("--update-golden"):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text, encoding="utf-8")
-    assert text == path.read_text(encoding="utf-8")
+    golden(text, GOLDEN / f"{name}.sbatch")
 
 
 def test_shellcheck_has_no_complaint() -> None:

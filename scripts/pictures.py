@@ -24,7 +24,9 @@ from rich.text import Text
 
 _IMAGES: Final = Path(__file__).parents[1] / "docs" / "images"
 _COLUMNS: Final = 100
-_NOISE: Final = re.compile(r"^Script (?:started|done) on .*\n|^rc \d+\s*\n", re.MULTILINE)
+_NOISE: Final = re.compile(r"^Script (?:started|done) on .*\n", re.MULTILINE)
+_COLOURS: Final = {"brown": "yellow"}
+"""What pyte calls otherwise than rich; the picture's colours are the sixteen of a terminal."""
 _STYLES: Final = {"bold": "bold", "italics": "italic", "underscore": "underline"}
 _REPORT_WIDTH: Final = 1200
 """Pixels of the report's picture: wide enough for images × checks beside each other."""
@@ -62,14 +64,10 @@ def _line(cells: list[pyte.screens.Char]) -> Text:
     for cell in cells:
         styles = [style for name, style in _STYLES.items() if getattr(cell, name)]
         if cell.fg != "default":
-            styles.append({"brown": "yellow"}.get(cell.fg, cell.fg if not _is_hex(cell.fg) else f"#{cell.fg}"))
+            styles.append(_COLOURS.get(cell.fg, cell.fg))
         line.append(cell.data, style=" ".join(styles))
     line.rstrip()
     return line
-
-
-def _is_hex(color: str) -> bool:
-    return re.fullmatch(r"[0-9a-f]{6}", color) is not None
 
 
 def _svg(lines: list[Text]) -> str:
@@ -85,7 +83,7 @@ def _svg(lines: list[Text]) -> str:
 def _photograph(report: Path, *, browser: str | None) -> None:
     with sync_playwright() as tools:
         chromium = tools.chromium.launch(executable_path=browser, args=["--no-sandbox"] if browser else [])
-        page = chromium.new_page(viewport={"width": _REPORT_WIDTH, "height": 1000}, device_scale_factor=1.5)
+        page = chromium.new_page(viewport={"width": _REPORT_WIDTH, "height": 1000}, device_scale_factor=1)
         page.goto(report.resolve().as_uri())
         page.screenshot(path=_IMAGES / "report.png")
         chromium.close()

@@ -19,6 +19,7 @@ from gpuimg.facts import (
     CompatibleName,
     Cuda,
     Flavor,
+    Matrix,
     SdistExtra,
     SourceBuild,
     Stack,
@@ -55,6 +56,8 @@ class Resolution:
     substitution: CompatibleName | None = None
     source: SourceBuild | None = None
     """How the stack is compiled, where it is one that nobody published."""
+    matrix: Matrix = field(repr=False, compare=False)
+    """Where the stack was looked up, so that a plan of it, its extras and its tags come from the same rows."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -44,7 +44,7 @@ def find_target(engine: Engine, text: str, console: Console, *, matrix_dir: Sequ
     if names_image:
         return name_target(text, matrix_dir=matrix_dir)
     spec = _spec(text)
-    image, *others = spec_images(engine, spec)
+    image, *others = spec_images(engine, spec, matrix_dir=matrix_dir)
     if others:
         console.notice(
             f"{text} fits {len(others) + 1} images here; this is the newest, {image.reference}"

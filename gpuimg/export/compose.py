@@ -26,7 +26,7 @@ class Service:
 
     image: ExportedImage
     launch: Launch
-    """Its paths are relative to the file; its name is the service's."""
+    """Its paths are relative to the file; its name is the service's; without a user it runs as who starts it."""
     server: Server | None = None
     made_by: str | None = None
     """The command that makes the image; None: it is somebody else's."""

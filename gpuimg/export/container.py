@@ -25,6 +25,13 @@ def service_name(text: str) -> str:
     return text
 
 
+def title(text: str) -> str:
+    """`text` if an editor can show it as a name. Raises RequestError."""
+    if not text.strip() or printable(text) != text or len(text) > 80:
+        raise RequestError(f"`{shown(text)}` can't be a name to show", hints=["use at most 80 characters: --name bert"])
+    return text
+
+
 def variable(text: str) -> tuple[str, str | None]:
     """Name and value of ``NAME=VALUE``; of ``NAME`` alone no value: the one that it has at the start.
 

@@ -27,23 +27,22 @@ _BY_RUNTIME: Final[Mapping[str, Any]] = {"Runtimes": {"nvidia": {}}}
 _BY_NAME: Final[Mapping[str, Any]] = {"DiscoveredDevices": [{"ID": "nvidia.com/gpu=all"}]}
 
 
-def decide_elsewhere(wishes: Wishes, target: Target, *, cdi: bool, keeps_home: bool) -> Decision:
+def decide_elsewhere(
+    wishes: Wishes, target: Target, *, cdi: bool = False, keeps_home: bool, image_user: bool = False
+) -> Decision:
     """Give how `target` is started on any machine, with paths as they were written: whoever starts it makes them whole.
-
-    Its user is None where whoever starts it is to be the owner of the files.
 
     Args:
         cdi: whether GPUs go by the names that Podman and newer engines know them by.
         keeps_home: whether the image's home is gpuimg's own, so that a volume there can be written to.
+        image_user: whether it runs as the image's own user where none is named, and not as who starts it.
 
     Raises RequestError for wishes that contradict each other.
     """
     gpus = wanted_gpus(wishes.gpus, _BY_NAME if cdi else _BY_RUNTIME)
     shm_bytes, notice = shared_memory(wishes, machine_bytes=None)
-    is_person = wishes.user is None
-    identity = Identity(
-        user=wishes.user, is_person=is_person, environment=() if target.is_ours or not is_person else NAMELESS
-    )
+    is_nameless = wishes.user is None and not image_user and not target.is_ours
+    identity = Identity(user=wishes.user, environment=NAMELESS if is_nameless else ())
     mounts = _mounts(wishes, keeps_home=keeps_home)
     server = choose_server(wishes, target, local=False, token="")
     launch = Launch(

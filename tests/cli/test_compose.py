@@ -1,7 +1,8 @@
-"""From the command line to files for Compose: no engine is there."""
+"""From the command line to files for Compose and for editors: no engine is there."""
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any, Final
 
@@ -100,3 +101,18 @@ def test_what_cannot_be_exported_is_refused(
     assert not found.out
     assert message in found.err
     assert "hint:" in found.err
+
+
+def test_an_editor_gets_the_projects_image(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "gpuimg.yaml").write_text(PROJECT, encoding="utf-8")
+    (tmp_path / ".devcontainer").mkdir()
+    monkeypatch.chdir(tmp_path)
+    file = Path(".devcontainer", "devcontainer.json")
+    assert app.run(["export", "--format", "devcontainer", "-o", str(file), "--name", "BERT", "--forward", "6006"]) == 0
+    assert "`gpuimg build` makes the image" in capsys.readouterr().err
+    fields = json.loads(file.read_text(encoding="utf-8"))
+    assert (fields["name"], fields["image"]) == ("BERT", "registry.example.com/team/bert:latest")
+    assert (fields["workspaceFolder"], fields["forwardPorts"]) == ("/workspace", [6006])
+    assert str(tmp_path) not in json.dumps(fields)

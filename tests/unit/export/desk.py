@@ -55,11 +55,11 @@ def image(flavor: str = "runtime", *, reference: str | None = None, **labels: st
     )
 
 
-def decided(exported: ExportedImage, *, cdi: bool = False, **wishes: Any) -> Decision:
+def decided(exported: ExportedImage, *, cdi: bool = False, image_user: bool = False, **wishes: Any) -> Decision:
     """How `exported` is started elsewhere."""
     target = Target(reference=exported.reference, labels=exported.labels, here=False)
     wanted = Wishes(cwd=Path(), **{"gpus": "all", **wishes})
-    return decide_elsewhere(wanted, target, cdi=cdi, keeps_home=exported.is_ours)
+    return decide_elsewhere(wanted, target, cdi=cdi, keeps_home=exported.is_ours, image_user=image_user)
 
 
 def compose_program() -> Sequence[str] | None:

@@ -33,6 +33,10 @@ from gpuimg.versions import CudaVersion, Platform, PythonVersion
 
 WORKSPACE: Final = "/workspace"
 """Where containers start unless a project says otherwise, and where `gpuimg run` mounts the current folder."""
+USER: Final = "gpuimg"
+"""The user of an image, whose uid is 1000 and whose group is 0."""
+HOME: Final = "/home/gpuimg"
+"""Where that user, and any other of group 0, can write."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

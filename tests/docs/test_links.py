@@ -14,6 +14,8 @@ from tests.docs.documents import ROOT, Link
 
 FOLDERS: Final = ("matrices", "templates", "gpuimg", "scripts", "tests", "docs", "bench")
 """A word in backticks that begins with one of these and a slash is a file of the repository."""
+BEGINNINGS: Final = (ROOT, ROOT / "gpuimg", *sorted((ROOT / "docs" / "examples").iterdir()))
+"""Where such a path may begin: a page about an example names its files as its reader has them."""
 PLACEHOLDER: Final = re.compile(r"\b[A-Z]{2,}\b")
 
 each_document = pytest.mark.parametrize("document", documents.documents())

@@ -108,12 +108,15 @@ def mount(text: str) -> Mount:
     return found
 
 
-def command(words: tuple[str, ...], *, torchrun: bool) -> tuple[str, ...]:
-    """`words` if they can be the command; with `torchrun`, which starts it, no other launcher. Raises RequestError."""
+def command(words: tuple[str, ...], *, torchrun: bool, what: str = "the script") -> tuple[str, ...]:
+    """`words` if they can be the command in `what`; with `torchrun`, which starts it, no other launcher.
+
+    Raises RequestError.
+    """
     for word in words:
         if printable(word) != word:
             raise RequestError(
-                f"`{shown(word)}` has control characters: it can't stand in the script",
+                f"`{shown(word)}` has control characters: it can't stand in {what}",
                 hints=["put it into a script of its own, and name that"],
             )
     if words and words[0].startswith("-"):
@@ -122,7 +125,7 @@ def command(words: tuple[str, ...], *, torchrun: bool) -> tuple[str, ...]:
         )
     if torchrun and words and posixpath.basename(words[0]) in _LAUNCHERS:
         raise RequestError(
-            f"the script starts torchrun itself, and {shown(words[0])} would start its own processes in each",
+            f"{what} starts torchrun itself, and {shown(words[0])} would start its own processes in each",
             hints=["name what they run: -- python train.py", "or --no-torchrun, which runs the command once a node"],
         )
     return words

@@ -14,6 +14,7 @@ FORMATS: Final = {
     "k8s": "A Kubernetes Job that runs the smoke step on GPU nodes.",
     "apptainer": "A definition file, of which Apptainer builds a .sif.",
     "slurm": "A batch script that trains on one node or several.",
+    "bake": "A file for `docker buildx bake`, and the contexts that it builds.",
 }
 """What each writes. It is the module of that name."""
 _OPTION: Final = "--format"

@@ -16,6 +16,7 @@ FORMATS: Final = {
     "slurm": "A batch script that trains on one node or several.",
     "compose": "A compose.yaml, by which Docker Compose starts it.",
     "devcontainer": "A devcontainer.json, by which editors work in it.",
+    "bake": "A file for `docker buildx bake`, and the contexts that it builds.",
 }
 """What each writes. It is the module of that name."""
 _OPTION: Final = "--format"

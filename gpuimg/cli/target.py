@@ -107,7 +107,7 @@ def plan_spec(
 
     _spec(text)
     matrix = load_matrix(tuple(matrix_dir))
-    (plan,) = planning.make_plans([text], matrix, Settings(platform=platform, overlays=tuple(matrix_dir)), console)
+    (plan,) = planning.make_plans([text], matrix, Settings(platform=platform), console)
     reference, *_ = image_tags(plan, matrix, repository=repository)
     return reference, plan
 

@@ -92,7 +92,7 @@ def test_a_repository_that_no_cluster_can_pull_from_is_a_warning(capsys: pytest.
 
 def test_a_template_of_the_users_takes_the_place_of_ours(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "k8s").mkdir()
-    (tmp_path / "k8s" / "smoke.yaml.j2").write_text("{kind: Ours, image: {{ job.image | yaml }}}\n", encoding="utf-8")
+    (tmp_path / "k8s" / "smoke.yaml.j2").write_text("{kind: Ours, image: {{ pod.image | yaml }}}\n", encoding="utf-8")
     assert exported(capsys, IMAGE, "--template-dir", str(tmp_path)) == {"Ours": {"kind": "Ours", "image": IMAGE}}
 
 

@@ -14,6 +14,8 @@ FORMATS: Final = {
     "k8s": "A Kubernetes Job that runs the smoke step on GPU nodes.",
     "apptainer": "A definition file, of which Apptainer builds a .sif.",
     "slurm": "A batch script that trains on one node or several.",
+    "compose": "A compose.yaml, by which Docker Compose starts it.",
+    "devcontainer": "A devcontainer.json, by which editors work in it.",
 }
 """What each writes. It is the module of that name."""
 _OPTION: Final = "--format"

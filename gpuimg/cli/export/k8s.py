@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -10,6 +11,10 @@ from gpuimg.cli import options
 from gpuimg.cli.export.common import PlatformName, PythonProgram, Repository, TargetName, find_image, warn_unpullable
 from gpuimg.cli.textfile import Output, TextFile
 from gpuimg.errors import RequestError
+
+if TYPE_CHECKING:
+    from gpuimg.export.image import ExportedImage
+    from gpuimg.export.k8s.pod import Pod
 
 
 def k8s(
@@ -70,10 +75,9 @@ def k8s(
 
     The file's head has the commands that start it and merge what its pods report.
     """
-    from gpuimg import settings
     from gpuimg.cli.console import Console
     from gpuimg.export import values
-    from gpuimg.export.k8s import SmokeJob, render_smoke_job
+    from gpuimg.export.k8s.smoke import SmokeJob, render_smoke_job
     from gpuimg.smoke.request import refuse_unknown_checks
 
     console = Console()
@@ -88,31 +92,71 @@ def k8s(
         target, console, repository=repository, platform=platform, python=python, matrix_dir=tuple(matrix_dir or ())
     )
     job = SmokeJob(
-        image=image.reference,
+        pod=_pod(
+            image,
+            name=values.job_name(name, pods=nodes),
+            namespace=namespace,
+            gpus=gpus_per_node,
+            shm_size=shm_size,
+            memory=memory,
+            cpus=cpus,
+            image_pull_secret=image_pull_secret,
+            node_selector=node_selector or (),
+            toleration=toleration or (),
+            rdma=rdma,
+            runtime_class=runtime_class,
+            env=env or (),
+        ),
         python=image.python,
-        non_root=image.is_ours,
         expect=image.expect,
-        arch=image.arch,
-        name=values.job_name(name, pods=nodes),
-        namespace=values.namespace(namespace) if namespace is not None else None,
         nodes=nodes,
-        gpus=gpus_per_node,
         multi_node=multi_node,
         only=tuple(only or ()),
         skip=tuple(skip or ()),
-        shm_bytes=settings.size_bytes(shm_size),
-        memory_bytes=settings.size_bytes(memory) if memory is not None else None,
-        cpus=values.cpus(cpus) if cpus is not None else None,
         timeout_minutes=timeout,
-        image_pull_secret=_name(image_pull_secret, option="--image-pull-secret"),
-        node_labels=tuple(values.node_label(text) for text in node_selector or ()),
-        tolerations=tuple(values.toleration(text) for text in toleration or ()),
-        rdma=values.device(rdma) if rdma is not None else None,
-        runtime_class=_name(runtime_class, option="--runtime-class"),
-        environment=tuple(values.environment(text) for text in env or ()),
     )
     warn_unpullable(image, console)
     file.write(render_smoke_job(job, template_dirs=tuple(template_dir or ())))
+
+
+def _pod(
+    image: ExportedImage,
+    *,
+    name: str,
+    namespace: str | None,
+    gpus: int,
+    shm_size: str,
+    memory: str | None,
+    cpus: str | None,
+    image_pull_secret: str | None,
+    node_selector: Sequence[str],
+    toleration: Sequence[str],
+    rdma: str | None,
+    runtime_class: str | None,
+    env: Sequence[str],
+) -> Pod:
+    """What the options say of it. Raises RequestError for what Kubernetes would refuse."""
+    from gpuimg import settings
+    from gpuimg.export import values
+    from gpuimg.export.k8s.pod import Pod
+
+    return Pod(
+        image=image.reference,
+        non_root=image.is_ours,
+        arch=image.arch,
+        name=name,
+        namespace=values.namespace(namespace) if namespace is not None else None,
+        gpus=gpus,
+        shm_bytes=settings.size_bytes(shm_size),
+        memory_bytes=settings.size_bytes(memory) if memory is not None else None,
+        cpus=values.cpus(cpus) if cpus is not None else None,
+        image_pull_secret=_name(image_pull_secret, option="--image-pull-secret"),
+        node_labels=tuple(values.node_label(text) for text in node_selector),
+        tolerations=tuple(values.toleration(text) for text in toleration),
+        rdma=values.device(rdma) if rdma is not None else None,
+        runtime_class=_name(runtime_class, option="--runtime-class"),
+        environment=tuple(values.environment(text) for text in env),
+    )
 
 
 def _name(text: str | None, *, option: str) -> str | None:

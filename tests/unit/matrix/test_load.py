@@ -139,13 +139,13 @@ def test_what_is_no_file_or_no_text_is_said(tmp_path: Path) -> None:
         load_matrix([tmp_path])
 
 
-def test_a_wheel_set_must_say_what_the_row_says(tmp_path: Path, matrix: Matrix) -> None:
+def test_a_wheel_set_must_say_what_the_row_says(tmp_path: Path) -> None:
     folder = tmp_path / "wheels"
     folder.mkdir()
     text = (MATRICES / "wheels" / "2.6.0-cu124.yaml").read_text(encoding="utf-8")
     (folder / "2.6.0-cu124.yaml").write_text(text.replace("9.1.0.70", "9.9.9.9"), encoding="utf-8")
     with pytest.raises(MatrixError, match=r"has nvidia-cudnn-cu12 9\.9\.9\.9, the row in torch\.yaml says 9\.1\.0\.70"):
-        check_wheels(matrix, overlays=[tmp_path])
+        check_wheels(load_matrix([tmp_path]))
 
 
 def test_the_wheel_file_of_another_stack_is_refused(tmp_path: Path) -> None:

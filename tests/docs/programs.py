@@ -16,8 +16,12 @@ PROGRAMS: Final[Mapping[str, str]] = {
     "cd": "goes into a folder",
     "cp": "copies a file",
     "curl": "asks a server that the reader has started",
+    "do": "what a loop of the shell does",
     "docker": "the engine's own command",
+    "find": "names files",
+    "for": "a loop of the shell",
     "git": "gets a checkout",
+    "grep": "shows lines of a file",
     "gzip": "packs an image for its way",
     "kubectl": "talks to the reader's cluster",
     "ls": "shows a folder",
@@ -26,12 +30,15 @@ PROGRAMS: Final[Mapping[str, str]] = {
     "pip": "Python's package manager",
     "podman": "an engine's own command",
     "python": "the reader's program",
+    "python3": "the reader's program",
     "sbatch": "sends a batch script",
+    "sort": "puts lines in order",
     "squeue": "shows what waits",
     "srun": "Slurm's own command",
     "ssh": "reaches the machine that has the GPUs",
     "sudo": "what the distribution lets root do alone",
     "systemctl": "restarts the engine",
+    "tail": "shows the end of a file",
     "tar": "packs a folder",
     "torchrun": "PyTorch's own start",
 }
@@ -55,7 +62,10 @@ _RESOLVES: Final = {"--extra", "-e", "--requirements"}
 _NEEDS_A_FILE: Final = {"--ca-bundle"}
 """Options whose file is one of the reader's site."""
 
-STAGES: Final[Mapping[str, str]] = {}
+STAGES: Final[Mapping[str, str]] = {
+    "docs/guides/own-flavor.md": "examples/own-flavor",
+    "docs/guides/own-stack.md": "examples/own-stack",
+}
 """A document → the folder in docs/ in which its commands are typed."""
 
 
@@ -74,6 +84,8 @@ def reason_not_to_run(command: Command) -> str | None:
         return "it needs an engine, a network, a machine with GPUs, or files of the reader's"
     if given[0] == "render" and _RESOLVES & set(given):
         return "it asks a package index"
+    if "--template-dir" in given:
+        return "a flavor of the reader's asks a package index for its requirements"
     if _NEEDS_A_FILE & set(given):
         return "it reads a file of the reader's"
     if given[0] == "export" and not _names_an_image(given):

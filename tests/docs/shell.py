@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import itertools
 import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -24,6 +26,8 @@ class Command:
     words: tuple[str, ...]
     piped: bool = False
     """Whether it reads what another program writes."""
+    shown: str = ""
+    """What stands below its line: all or some of what it prints."""
 
     def __str__(self) -> str:
         return f"{self.where}: {self.line}"
@@ -41,23 +45,29 @@ class Command:
 def commands(block: Block) -> list[Command]:
     """The commands of a block. Of a `console` those behind a prompt; what stands below them is what they print."""
     lines = _typed(block.text) if block.language == "console" else _scripted(block.text)
-    return [command for offset, line in lines for command in _programs(line, f"{block.document}:{block.line + offset}")]
+    return [
+        dataclasses.replace(command, shown=shown)
+        for offset, line, shown in lines
+        for command in _programs(line, f"{block.document}:{block.line + offset}")
+    ]
 
 
-def _typed(text: str) -> Iterator[tuple[int, str]]:
+def _typed(text: str) -> Iterator[tuple[int, str, str]]:
     rows = list(enumerate(text.splitlines(), start=1))
     while rows:
         number, row = rows.pop(0)
         if row.startswith(_PROMPT):
-            yield number, _joined(row.removeprefix(_PROMPT), rows)
+            line = _joined(row.removeprefix(_PROMPT), rows)
+            shown = itertools.takewhile(lambda row: not row.startswith(_PROMPT), (row for _, row in rows))
+            yield number, line, "\n".join(shown)
 
 
-def _scripted(text: str) -> Iterator[tuple[int, str]]:
+def _scripted(text: str) -> Iterator[tuple[int, str, str]]:
     rows = list(enumerate(text.splitlines(), start=1))
     while rows:
         number, row = rows.pop(0)
         if row.strip() and not row.lstrip().startswith("#"):
-            yield number, _joined(row, rows)
+            yield number, _joined(row, rows), ""
 
 
 def _joined(row: str, rows: list[tuple[int, str]]) -> str:

@@ -10,6 +10,7 @@ from typing import Final
 
 import pytest
 
+from gpuimg.errors import RequestError
 from tests.docs import documents, shell
 from tests.docs.commandline import refusal
 from tests.docs.documents import ROOT
@@ -34,7 +35,7 @@ def test_the_command_line_takes_it(command: Command) -> None:
 
 @pytest.mark.parametrize("command", list({command.words: command for command in RUNNABLE}.values()), ids=str)
 def test_it_does_what_it_says(command: Command, tmp_path: Path) -> None:
-    """In an empty folder, or in the one that the document is about."""
+    """In an empty folder, or in the one that the document is about. Where an error is shown, it is that one."""
     stage(command, tmp_path)
     done = subprocess.run(
         [sys.executable, "-m", "gpuimg", *command.arguments],
@@ -45,7 +46,11 @@ def test_it_does_what_it_says(command: Command, tmp_path: Path) -> None:
         env={**os.environ, "DOCKER_HOST": "unix:///nonexistent/docker.sock"},
         stdin=subprocess.DEVNULL,
     )
-    assert done.returncode == 0, done.stderr
+    if command.shown.startswith("error: "):
+        assert done.returncode == RequestError.exit_code
+        assert done.stderr.split() == command.shown.split()
+    else:
+        assert done.returncode == 0, done.stderr
 
 
 def test_other_programs_are_known_or_ours() -> None:

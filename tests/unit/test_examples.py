@@ -15,7 +15,7 @@ from gpuimg.matrix import load_matrix, load_wheels
 from gpuimg.matrix.load import load_hosts
 from gpuimg.model import Context, Plan
 from gpuimg.naming import labels
-from gpuimg.pipeline.plan import Settings, make_plan
+from gpuimg.pipeline.plan import make_plan
 from gpuimg.pipeline.render import render
 from gpuimg.pipeline.resolve import resolve
 from gpuimg.pipeline.spec import parse_spec
@@ -32,7 +32,7 @@ def _rendered(name: str, spec: str | None = None) -> tuple[Plan, Context]:
     folder = _EXAMPLES / name
     overlays, templates = [folder / "matrix"], [path for path in [folder / "templates"] if path.is_dir()]
     matrix = load_matrix(overlays)
-    plan = make_plan(resolve(parse_spec(spec or _SPECS[name]), matrix), matrix, Settings(overlays=overlays))
+    plan = make_plan(resolve(parse_spec(spec or _SPECS[name]), matrix), matrix)
     return plan, render(plan, matrix, template_dirs=templates)
 
 
@@ -88,7 +88,7 @@ def test_the_flavor_needs_its_template() -> None:
     """What a newcomer forgets first."""
     overlays = [_EXAMPLES / "own-flavor" / "matrix"]
     matrix = load_matrix(overlays)
-    plan = make_plan(resolve(parse_spec("2.6-cu124-board"), matrix), matrix, Settings(overlays=overlays))
+    plan = make_plan(resolve(parse_spec("2.6-cu124-board"), matrix), matrix)
     with pytest.raises(RequestError, match=r"there is no template `flavors/board\.j2`"):
         render(plan, matrix)
 

@@ -11,7 +11,7 @@ from gpuimg.errors import RequestError
 from gpuimg.text import did_you_mean, printable, shorten
 
 FORMATS: Final = {
-    "k8s": "Kubernetes manifests: a training run, a notebook server, or the smoke step.",
+    "k8s": "Kubernetes manifests: training, notebook, server, smoke step.",
     "apptainer": "A definition file, of which Apptainer builds a .sif.",
     "slurm": "A batch script that trains on one node or several.",
     "compose": "A compose.yaml, by which Docker Compose starts it.",

@@ -2,31 +2,26 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Final
 
-from tests.docs.documents import ROOT
 from tests.docs.shell import Command
 
 PROGRAMS: Final[Mapping[str, str]] = {
     "apptainer": "runs a definition file",
-    "cat": "shows a file",
     "cd": "goes into a folder",
-    "cp": "copies a file",
     "curl": "asks a server that the reader has started",
     "docker": "the engine's own command",
     "git": "gets a checkout",
     "gzip": "packs an image for its way",
     "kubectl": "talks to the reader's cluster",
-    "ls": "shows a folder",
-    "mkdir": "makes a folder",
     "openssl": "makes a token, or shows a certificate",
     "pip": "Python's package manager",
     "podman": "an engine's own command",
     "python": "the reader's program",
+    "python3": "the reader's program",
     "sbatch": "sends a batch script",
+    "sh": "runs a script that the document shows",
     "squeue": "shows what waits",
     "srun": "Slurm's own command",
     "ssh": "reaches the machine that has the GPUs",
@@ -35,7 +30,9 @@ PROGRAMS: Final[Mapping[str, str]] = {
     "tar": "packs a folder",
     "torchrun": "PyTorch's own start",
 }
-"""A program, and what it is for."""
+"""A program that a reader has, and what it is for; tests don't run it."""
+LOCAL: Final = frozenset({"cat", "cp", "find", "grep", "head", "ls", "mkdir", "sed", "sort", "tail"})
+"""Programs that look at files or change them, which tests run where a reader would."""
 
 _READS_NOTHING: Final = (
     ("--version",),
@@ -50,13 +47,10 @@ _READS_NOTHING: Final = (
     ("why",),
 )
 """Commands that need neither engine nor network, by their first words."""
-_RESOLVES: Final = {"--extra", "-e", "--requirements"}
-"""Options of `render` that have uv ask an index."""
+_RESOLVES: Final = {"--extra", "-e", "--requirements", "--template-dir"}
+"""Options of `render` that have uv ask an index; a flavor of one's own may have requirements."""
 _NEEDS_A_FILE: Final = {"--ca-bundle"}
 """Options whose file is one of the reader's site."""
-
-STAGES: Final[Mapping[str, str]] = {}
-"""A document → the folder in docs/ in which its commands are typed."""
 
 
 def reason_not_to_run(command: Command) -> str | None:
@@ -79,13 +73,6 @@ def reason_not_to_run(command: Command) -> str | None:
     if given[0] == "export" and not _names_an_image(given):
         return "it exports the reader's project"
     return None
-
-
-def stage(command: Command, folder: Path) -> None:
-    """Put into `folder` what the document says is there."""
-    source = STAGES.get(command.where.rpartition(":")[0])
-    if source is not None:
-        shutil.copytree(ROOT / "docs" / source, folder, dirs_exist_ok=True)
 
 
 def _names_an_image(given: tuple[str, ...]) -> bool:

@@ -11,9 +11,12 @@ from gpuimg.errors import RequestError
 from gpuimg.text import did_you_mean, printable, shorten
 
 FORMATS: Final = {
-    "k8s": "A Kubernetes Job that runs the smoke step on GPU nodes.",
+    "k8s": "Kubernetes manifests: a training run, a notebook server, or the smoke step.",
     "apptainer": "A definition file, of which Apptainer builds a .sif.",
     "slurm": "A batch script that trains on one node or several.",
+    "compose": "A compose.yaml, by which Docker Compose starts it.",
+    "devcontainer": "A devcontainer.json, by which editors work in it.",
+    "bake": "A file for `docker buildx bake`, and the contexts that it builds.",
 }
 """What each writes. It is the module of that name."""
 _OPTION: Final = "--format"

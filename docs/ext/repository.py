@@ -19,6 +19,8 @@ _DOCUMENTS: Final = (
     "SECURITY.md",
     "bench/results/*.md",
 )
+_ON_THE_SITE: Final = {".md", ".png", ".svg"}
+"""What of docs/ Sphinx takes along."""
 _LINK: Final = re.compile(r"(!?)\[([^\]\[]*)\]\(([^()\s]+)\)")
 _PICTURE: Final = re.compile(r'<img src="(?P<src>[^"]*)" width="(?P<width>[^"]*)" alt="(?P<alt>[^"]*)">')
 
@@ -49,7 +51,7 @@ def relink(text: str, *, document: str, page: str) -> str:
         found = posixpath.normpath(posixpath.join(posixpath.dirname(document), path))
         if found in known:
             found = f"{FOLDER}/{found}"
-        elif found.startswith("docs/"):
+        elif found.startswith("docs/") and posixpath.splitext(found)[1] in _ON_THE_SITE:
             found = found.removeprefix("docs/")
         else:
             return shown

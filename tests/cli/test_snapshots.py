@@ -26,6 +26,8 @@ NOTHING_OF_HERE: Final = "--gpus none --shm-size 8g --user 1000:0 --no-mount --n
 
 CASES: Final[dict[str, str | list[str]]] = {
     "help": "--help",
+    "no-command": "",
+    "matrix-no-command": "matrix",
     "build-help": "build --help",
     "render-help": "render --help",
     "verify-help": "verify --help",

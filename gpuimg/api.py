@@ -21,6 +21,7 @@ from pathlib import Path
 
 from gpuimg import matrix as matrix_files
 from gpuimg import settings
+from gpuimg import write as folders
 from gpuimg.extras import lock as locking
 from gpuimg.facts import Matrix
 from gpuimg.model import Context, Plan, Resolution
@@ -29,7 +30,6 @@ from gpuimg.pipeline import plan as planning
 from gpuimg.pipeline import render as rendering
 from gpuimg.pipeline import resolve as resolving
 from gpuimg.pipeline.spec import parse_spec
-from gpuimg.write import write_context
 
 __all__ = ["load_matrix", "lock_extras", "plan", "render", "resolve", "write_context"]
 
@@ -139,6 +139,15 @@ def render(plan: Plan, *, template_dirs: Sequence[str | PathLike[str]] = (), rep
         template_dirs=folders_of_templates,
         repository=settings.repository(repository),
     )
+
+
+def write_context(context: Context, folder: str | PathLike[str]) -> None:
+    """Write the context to `folder`, which ``docker build`` takes; an earlier one of gpuimg's there is replaced.
+
+    Raises:
+        RequestError: the folder holds files that gpuimg did not write, or it can't be written.
+    """
+    folders.write_context(context, Path(folder))
 
 
 @functools.cache

@@ -32,18 +32,18 @@ def title(text: str) -> str:
     return text
 
 
-def variable(text: str) -> tuple[str, str | None]:
-    """Name and value of ``NAME=VALUE``; of ``NAME`` alone no value: the one that it has at the start.
+def variable(text: str, *, start: str = "where the container is started") -> tuple[str, str | None]:
+    """Name and value of ``NAME=VALUE``; of ``NAME`` alone no value: the one that it has at the `start`.
 
     Raises RequestError, also for a value that looks like a secret: the file is there to be shared.
     """
     name, value = launch_values.variable(text)
-    if not re.fullmatch(r"\w+", name, re.ASCII) or printable(value or "") != (value or ""):
-        raise RequestError(f"`{shown(text)}` is no environment variable", hints=["write it as -e NCCL_DEBUG=INFO"])
+    if not re.fullmatch(r"[A-Za-z0-9_]+", name, re.ASCII) or printable(value or "") != (value or ""):
+        raise RequestError(f"`{shown(text)}` is no environment variable", hints=["write it as --env NCCL_DEBUG=INFO"])
     if value is not None and settings.looks_secret(name):
         raise RequestError(
             f"{name} looks like a secret, and whoever has the file could read it",
-            hints=[f"-e {name} passes on the value that it has where the container is started"],
+            hints=[f"--env {name} passes on the value that it has {start}"],
         )
     return name, value
 

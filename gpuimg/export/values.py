@@ -91,8 +91,8 @@ def pytorch_job_name(text: str, *, pods: int) -> str:
 
 
 def server_name(text: str) -> str:
-    """`text` if it can name a StatefulSet and its Service. Raises RequestError."""
-    return _name(text, room=_REVISION, what="a StatefulSet", example="notebook")
+    """`text` if it can name a StatefulSet or a Deployment, and its Service. Raises RequestError."""
+    return _name(text, room=_REVISION, what="a server", example="notebook")
 
 
 def _name(text: str, *, room: int, what: str, example: str) -> str:
@@ -167,10 +167,10 @@ def environment(text: str) -> tuple[str, str]:
 
 def secret_variable(text: str) -> SecretVariable:
     """The variable that ``NAME=SECRET/KEY`` says. Raises RequestError."""
-    match = re.fullmatch(rf"({_VARIABLE})=({_SUBDOMAIN})/([-._A-Za-z0-9]{{1,253}})", text, re.ASCII)
-    if match is None or len(match[2]) > 253 or match[3] in {".", ".."}:
+    match = re.fullmatch(rf"([A-Za-z]\w{{0,127}})=({_SUBDOMAIN})/([A-Za-z0-9][-.\w]{{0,252}})", text, re.ASCII)
+    if match is None or len(match[2]) > 253:
         raise RequestError(
-            f"`{shown(text)}` names no variable and key of a Secret",
+            f"`{shown(text.partition('=')[0])}=…` names no variable and key of a Secret",  # it may hold a secret itself
             hints=["write it as --env-secret HF_TOKEN=huggingface/token: variable, Secret, key"],
         )
     _refuse_ours(match[1])

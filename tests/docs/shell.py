@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import itertools
 import shlex
 from collections.abc import Iterator
@@ -26,8 +25,6 @@ class Command:
     words: tuple[str, ...]
     piped: bool = False
     """Whether it reads what another program writes."""
-    shown: str = ""
-    """What stands below its line: all or some of what it prints."""
 
     def __str__(self) -> str:
         return f"{self.where}: {self.line}"
@@ -42,32 +39,51 @@ class Command:
         return self.words[1:] if self.words[0] == "gpuimg" else self.words[3:]
 
 
+@dataclass(frozen=True)
+class Line:
+    """What is typed at once, and what the document shows that it prints."""
+
+    where: str
+    text: str
+    shown: tuple[str, ...] = ()
+
+    @property
+    def commands(self) -> list[Command]:
+        return list(_programs(self.text, self.where))
+
+
 def commands(block: Block) -> list[Command]:
-    """The commands of a block. Of a `console` those behind a prompt; what stands below them is what they print."""
-    lines = _typed(block.text) if block.language == "console" else _scripted(block.text)
-    return [
-        dataclasses.replace(command, shown=shown)
-        for offset, line, shown in lines
-        for command in _programs(line, f"{block.document}:{block.line + offset}")
-    ]
+    """The commands of a block."""
+    return [command for line in lines(block) for command in line.commands]
 
 
-def _typed(text: str) -> Iterator[tuple[int, str, str]]:
+def lines(block: Block) -> list[Line]:
+    """The lines of a block. Of a `console` those behind a prompt; what stands below them is what they print.
+
+    A script that begins with its interpreter is a file.
+    """
+    if block.text.startswith("#!"):
+        return []
+    typed = _typed(block.text) if block.language == "console" else _scripted(block.text)
+    return [Line(f"{block.document}:{block.line + offset}", text, shown) for offset, text, shown in typed]
+
+
+def _typed(text: str) -> Iterator[tuple[int, str, tuple[str, ...]]]:
     rows = list(enumerate(text.splitlines(), start=1))
     while rows:
         number, row = rows.pop(0)
         if row.startswith(_PROMPT):
             line = _joined(row.removeprefix(_PROMPT), rows)
-            shown = itertools.takewhile(lambda row: not row.startswith(_PROMPT), (row for _, row in rows))
-            yield number, line, "\n".join(shown)
+            shown = itertools.takewhile(lambda row: not row[1].startswith(_PROMPT), rows)
+            yield number, line, tuple(row for _, row in shown if row.strip())
 
 
-def _scripted(text: str) -> Iterator[tuple[int, str, str]]:
+def _scripted(text: str) -> Iterator[tuple[int, str, tuple[str, ...]]]:
     rows = list(enumerate(text.splitlines(), start=1))
     while rows:
         number, row = rows.pop(0)
         if row.strip() and not row.lstrip().startswith("#"):
-            yield number, _joined(row, rows), ""
+            yield number, _joined(row, rows), ()
 
 
 def _joined(row: str, rows: list[tuple[int, str]]) -> str:

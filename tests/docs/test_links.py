@@ -14,6 +14,8 @@ from tests.docs.documents import ROOT, Link
 
 FOLDERS: Final = ("matrices", "templates", "gpuimg", "scripts", "tests", "docs", "bench")
 """A word in backticks that begins with one of these and a slash is a file of the repository."""
+BEGINNINGS: Final = (ROOT, ROOT / "gpuimg", *sorted((ROOT / "docs" / "examples").iterdir()))
+"""Where such a path may begin: a page about an example names its files as its reader has them."""
 PLACEHOLDER: Final = re.compile(r"\b[A-Z]{2,}\b")
 
 each_document = pytest.mark.parametrize("document", documents.documents())
@@ -48,7 +50,7 @@ def test_files_that_are_named_exist(document: str) -> None:
     for line, word in documents.code_words(document):
         if re.fullmatch(rf"(?:{'|'.join(FOLDERS)})/[\w./*-]*", word):
             pattern = PLACEHOLDER.sub("*", word.rstrip("/"))
-            assert any(ROOT.glob(pattern)) or any((ROOT / "gpuimg").glob(pattern)), f"{document}:{line}: {word}"
+            assert any(any(folder.glob(pattern)) for folder in BEGINNINGS), f"{document}:{line}: {word}"
 
 
 def test_github_numbers_equal_headings() -> None:

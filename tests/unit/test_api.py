@@ -42,7 +42,7 @@ def test_importing_the_package_imports_nothing_else() -> None:
 
 def test_it_writes_what_the_command_writes(tmp_path: Path) -> None:
     image = plan("2.6-cu124", flavor="devel", python="3.12", packages=["git"], command=["python", "train.py"])
-    write_context(render(image, repository="registry.example.com/team/gpuimg"), tmp_path / "library")
+    write_context(render(image, repository="registry.example.com/team/gpuimg"), str(tmp_path / "library"))
     dockerfile = (tmp_path / "library" / "Dockerfile").read_text(encoding="utf-8")
     assert 'CMD ["python", "train.py"]' in dockerfile
     write_context(render(plan("2.6-cu124-devel")), tmp_path / "library")

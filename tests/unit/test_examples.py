@@ -33,8 +33,8 @@ by_example: Final = pytest.mark.parametrize("name", sorted(_SPECS))
 
 def _rendered(name: str, spec: str | None = None) -> tuple[Plan, Context]:
     folder = _EXAMPLES / name
-    overlays, templates = [folder / "matrix"], [path for path in [folder / "templates"] if path.is_dir()]
-    matrix = load_matrix(overlays)
+    matrix = load_matrix([folder / "matrix"])
+    templates = [path for path in [folder / "templates"] if path.is_dir()]
     plan = make_plan(resolve(parse_spec(spec or _SPECS[name]), matrix), matrix)
     return plan, render(plan, matrix, template_dirs=templates)
 
@@ -89,8 +89,7 @@ def test_the_flavor_starts_what_its_template_copies() -> None:
 
 def test_the_flavor_needs_its_template() -> None:
     """What a newcomer forgets first."""
-    overlays = [_EXAMPLES / "own-flavor" / "matrix"]
-    matrix = load_matrix(overlays)
+    matrix = load_matrix([_EXAMPLES / "own-flavor" / "matrix"])
     plan = make_plan(resolve(parse_spec("2.6-cu124-board"), matrix), matrix)
     with pytest.raises(RequestError, match=r"there is no template `flavors/board\.j2`"):
         render(plan, matrix)

@@ -13,6 +13,10 @@ from gpuimg.report import figures
 GIB: Final = 2**30
 PORT: Final = 29500
 """torchrun's own default."""
+GPU_MEMORY_BYTES: Final = 32 * GIB
+"""For each GPU: its process, the workers that load data for it, and the weights on their way to it."""
+GPU_REQUEST_BYTES: Final = 4 * GIB
+"""For each GPU: what a node must have free where the user names no memory; a small node has less than the limit."""
 USER: Final = 1000
 """Of gpuimg's images; its group is 0, or the same number."""
 
@@ -84,16 +88,17 @@ class Pod:
     """Path and port that answer where the server is up."""
     volumes: tuple[Volume, ...] = ()
     mounts: tuple[VolumeMount, ...] = ()
+    own_secrets: tuple[SecretVariable, ...] = ()
     storage: bool = False
     """Whether the kind brings storage of its own that outlives the pod."""
 
 
-def pod_values(pod: Pod, *, memory_bytes: int, request_bytes: int) -> Mapping[str, Any]:
+def pod_values(pod: Pod, *, memory_bytes: int | None = None, request_bytes: int | None = None) -> Mapping[str, Any]:
     """What the template of the pod is filled with.
 
     Args:
-        memory_bytes: What the processes get beside the shared memory where the user names no memory.
-        request_bytes: What a node must have free then: a limit may be more than a small node has.
+        memory_bytes: What the processes get beside the shared memory where the user names no memory; None: by the GPU.
+        request_bytes: What a node must have free then; None: by the GPU.
 
     Raises RequestError where shared memory would leave no other, or two volumes share a place.
     """
@@ -113,11 +118,16 @@ def pod_values(pod: Pod, *, memory_bytes: int, request_bytes: int) -> Mapping[st
         "pod": pod,
         "user": USER,
         "shm": quantity(pod.shm_bytes),
-        "memory": quantity(pod.memory_bytes or pod.shm_bytes + memory_bytes),
-        "memory_request": None if pod.memory_bytes else quantity(request_bytes),
+        "memory": quantity(pod.memory_bytes or pod.shm_bytes + (memory_bytes or GPU_MEMORY_BYTES * pod.gpus)),
+        "memory_request": None if pod.memory_bytes else quantity(request_bytes or GPU_REQUEST_BYTES * pod.gpus),
         "node_labels": {**({"kubernetes.io/arch": pod.arch} if pod.arch else {}), **dict(pod.node_labels)},
         "environment": dict(pod.own_environment) | {name: literal(value) for name, value in pod.environment},
-        "secrets": pod.secrets,
+        "secrets": [*pod.own_secrets, *pod.secrets],
+        "secret_names": {
+            name: [each for each in pod.secrets if each.secret == name]
+            for name in dict.fromkeys(secret.secret for secret in pod.secrets)
+        },
+        "claim_names": claims,
         "has_storage": pod.storage or bool(claims),
         "capabilities": [
             *(["IPC_LOCK"] if pod.rdma else []),

@@ -134,6 +134,13 @@ def test_who_starts_it_owns_the_files(program: Sequence[str], tmp_path: Path) ->
         assert found["services"]["train"]["user"] == user
 
 
+def test_an_engine_that_may_not_raise_limits_is_asked_for_less(program: Sequence[str], tmp_path: Path) -> None:
+    text = render_compose(CASES["runtime"])
+    for environ, limit in (({}, -1), ({"MEMLOCK": "65536"}, 65536)):
+        found = desk.as_compose_reads(desk.read_by_compose(program, text, tmp_path, environ))
+        assert found["services"]["train"]["ulimits"] == {"memlock": limit, "stack": 67108864}
+
+
 def test_without_a_token_compose_says_how(program: Sequence[str], tmp_path: Path) -> None:
     text = render_compose(CASES["jupyter"])
     done = desk.read_by_compose(program, text, tmp_path, {})

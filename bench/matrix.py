@@ -111,7 +111,7 @@ def _render_everything(what: str) -> _Row:
                 for flavor in matrix.flavors:
                     wanted = Settings(flavor=flavor.name, python=python, platform=on.platform)
                     try:
-                        plan = make_plan(Resolution(spec=spec, stack=stack), matrix, wanted)
+                        plan = make_plan(Resolution(spec=spec, stack=stack, matrix=matrix), matrix, wanted)
                     except RequestError:  # no nvcc for this CUDA on this platform
                         left_out += 1
                         continue

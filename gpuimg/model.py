@@ -19,6 +19,7 @@ from gpuimg.facts import (
     CompatibleName,
     Cuda,
     Flavor,
+    Matrix,
     SdistExtra,
     SourceBuild,
     Stack,
@@ -32,6 +33,10 @@ from gpuimg.versions import CudaVersion, Platform, PythonVersion
 
 WORKSPACE: Final = "/workspace"
 """Where containers start unless a project says otherwise, and where `gpuimg run` mounts the current folder."""
+USER: Final = "gpuimg"
+"""The user of an image, whose uid is 1000 and whose group is 0."""
+HOME: Final = "/home/gpuimg"
+"""Where that user, and any other of group 0, can write."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,6 +60,8 @@ class Resolution:
     substitution: CompatibleName | None = None
     source: SourceBuild | None = None
     """How the stack is compiled, where it is one that nobody published."""
+    matrix: Matrix = field(repr=False, compare=False)
+    """Where the stack was looked up, so that a plan of it, its extras and its tags come from the same rows."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -14,6 +14,7 @@ from packaging.requirements import InvalidRequirement, Requirement
 
 from gpuimg.errors import RequestError
 from gpuimg.text import shown
+from gpuimg.versions import Platform, PythonVersion
 
 _COMPONENT = r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*"
 _HOST = r"(?:[a-zA-Z0-9](?:[a-zA-Z0-9-]*[a-zA-Z0-9])?(?:\.[a-zA-Z0-9](?:[a-zA-Z0-9-]*[a-zA-Z0-9])?)*(?::\d{1,5})?/)?"
@@ -50,6 +51,23 @@ _SYSTEM_FOLDERS = {
     "var",
 }
 _MAX_CA_BYTES = 4 * 1024 * 1024
+
+
+def python_version(text: str) -> PythonVersion:
+    """The Python that `text` names. Raises RequestError."""
+    try:
+        return PythonVersion.parse(text)
+    except ValueError as error:
+        raise RequestError(shown(str(error)), hints=["write it as --python 3.11"]) from error
+
+
+def platform(text: str) -> Platform:
+    """The platform that `text` names. Raises RequestError."""
+    try:
+        return Platform(text)
+    except ValueError as error:
+        known = " or ".join(str(platform) for platform in Platform)
+        raise RequestError(f"`{shown(text)}` is no platform that gpuimg builds for: use {known}") from error
 
 
 def image_reference(text: str) -> str:

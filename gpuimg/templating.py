@@ -36,6 +36,7 @@ def template_environment(template_dirs: Sequence[Path]) -> jinja2.Environment:
     environment.filters["quoted"] = quoted
     environment.filters["word"] = word
     environment.filters["yaml"] = yaml_scalar
+    environment.filters["compose"] = compose_scalar
     environment.filters["shell"] = shell_word
     environment.filters["deffile"] = deffile_word
     return environment
@@ -117,6 +118,15 @@ def yaml_scalar(value: str) -> str:
     if printable(value) != value:
         raise RequestError(f"`{shorten(printable(value), 80)}` has control characters: it can't stand in a manifest")
     return json.dumps(value, ensure_ascii=False)
+
+
+def compose_scalar(value: str) -> str:
+    """`value` as a scalar of YAML in a Compose file, in which ``$NAME`` is Compose's to fill in.
+
+    >>> print(compose_scalar("a $b"))
+    "a $$b"
+    """
+    return yaml_scalar(value.replace("$", "$$"))
 
 
 def shell_word(value: str) -> str:

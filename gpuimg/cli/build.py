@@ -120,7 +120,6 @@ def build(
         index_url=index_url,
         torch_index_url=torch_index_url,
         ca_bundle=options.trusted_bundle(ca_bundle),
-        matrix_dir=matrix_dir,
         source_url=source_url,
         torch_wheel=torch_wheel,
     )

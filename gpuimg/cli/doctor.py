@@ -59,7 +59,6 @@ def doctor(
         hosts=load_hosts(overlays),
         engine=read_engine(os.environ),
         stacks=tuple(dict.fromkeys(resolution.stack for resolution in resolutions)),
-        overlays=overlays,
         now=dt.datetime.now(dt.timezone.utc),
         made=_newest_file(),
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gpuimg.engine.images import STACK_LABEL, find_image, list_images
@@ -57,10 +58,11 @@ def not_built(stacks: Sequence[str]) -> str:
     )
 
 
-def spec_images(engine: Engine, spec: Spec) -> Sequence[Image]:
+def spec_images(engine: Engine, spec: Spec, *, matrix_dir: Sequence[Path] = ()) -> Sequence[Image]:
     """The images that were built here and fit the spec, newest first.
 
-    Where none has the very CUDA that it names, those of the stack that serves in its place. Raises ImageNotFoundError.
+    Where none has the very CUDA that it names, those of the stack that serves in its place, by the rows in `matrix_dir`
+    too. Raises ImageNotFoundError.
     """
     from gpuimg.matrix import load_matrix
     from gpuimg.pipeline.resolve import resolve
@@ -68,7 +70,7 @@ def spec_images(engine: Engine, spec: Spec) -> Sequence[Image]:
     built = [image for image in list_images(engine) if image.tags and _has_parts(image, spec)]
     found = [image for image in built if _is_named(image, spec)]
     if not found:
-        stack = resolve(spec, load_matrix()).stack
+        stack = resolve(spec, load_matrix(matrix_dir)).stack
         found = [image for image in built if image.labels.get(STACK_LABEL) == stack.name]
         if not found:
             raise ImageNotFoundError(f"no image of {stack.name} was built here", hints=[f"`gpuimg build {spec.text}`"])

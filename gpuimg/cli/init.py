@@ -77,6 +77,7 @@ def init(
     Looks at requirements, lock file, scripts, notebooks and Dockerfile, at the torch that is installed, and at this
     machine's driver and GPUs. On a terminal it asks; elsewhere options and what it finds decide.
     """
+    from gpuimg import settings
     from gpuimg.cli.console import Console
     from gpuimg.cli.textfile import TextFile
     from gpuimg.machine import this_machine
@@ -110,8 +111,8 @@ def init(
     wanted = Wanted(
         spec=spec,
         flavor=flavor,
-        python=options.read_python(python) if python is not None else None,
-        platform=options.read_platform(platform) if platform is not None else findings.platform,
+        python=settings.python_version(python) if python is not None else None,
+        platform=settings.platform(platform) if platform is not None else findings.platform,
         name=read_name(name) if name is not None else None,
         command=command,
         code=code,

@@ -65,7 +65,7 @@ def validate(matrix_dir: options.MatrixDir = None) -> None:
     load_hosts(tuple(matrix_dir or ()))
     for folder in (MATRICES, *(matrix_dir or ())):
         check_folder(folder)
-    sets = check_wheels(matrix, overlays=tuple(matrix_dir or ()))
+    sets = check_wheels(matrix)
     Console().info(
         f"{len(matrix.stacks)} stacks, {len(matrix.compatible)} compatible names, {sets} wheel sets: all hold"
     )

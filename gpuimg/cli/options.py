@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from gpuimg.errors import RequestError
-from gpuimg.text import printable
-from gpuimg.versions import Platform, PythonVersion
+from gpuimg.versions import Platform
 
 if TYPE_CHECKING:
     from gpuimg.cli.console import Console
@@ -152,7 +151,6 @@ def plan_settings(
     index_url: str | None,
     torch_index_url: str | None,
     ca_bundle: Path | None,
-    matrix_dir: Sequence[Path] | None,
     requirements: Sequence[Path] | None = None,
     source_url: str | None = None,
     torch_wheel: str | None = None,
@@ -167,8 +165,8 @@ def plan_settings(
     refuse_empty({**given, "--source-url": source_url, "--torch-wheel": torch_wheel})
     return Settings(
         flavor=flavor,
-        python=read_python(python) if python is not None else None,
-        platform=read_platform(platform) if platform is not None else Platform.AMD64,
+        python=settings.python_version(python) if python is not None else None,
+        platform=settings.platform(platform) if platform is not None else Platform.AMD64,
         base=base,
         extras=(*(extra or ()), *(text for path in requirements or () for text in read_requirements(path))),
         index_url=index_url,
@@ -176,7 +174,6 @@ def plan_settings(
         ca_bundle=settings.ca_bundle(ca_bundle) if ca_bundle else None,
         source_url=source_url,
         torch_wheel=read_wheel(torch_wheel) if torch_wheel else None,
-        overlays=tuple(matrix_dir or ()),
     )
 
 
@@ -191,7 +188,6 @@ def bare_settings(*, flavor: str | None, python: str | None, platform: str | Non
         index_url=None,
         torch_index_url=None,
         ca_bundle=None,
-        matrix_dir=None,
     )
 
 
@@ -228,20 +224,3 @@ def trusted_bundle(named: Path | None) -> Path | None:
         return named
     found = os.environ.get("SSL_CERT_FILE")
     return Path(found) if found else None
-
-
-def read_python(text: str) -> PythonVersion:
-    """The Python that --python names. Raises RequestError."""
-    try:
-        return PythonVersion.parse(text)
-    except ValueError as error:
-        raise RequestError(printable(str(error)), hints=["write it as --python 3.11"]) from error
-
-
-def read_platform(text: str) -> Platform:
-    """The platform that --platform names. Raises RequestError."""
-    try:
-        return Platform(text)
-    except ValueError as error:
-        known = " or ".join(str(platform) for platform in Platform)
-        raise RequestError(f"`{printable(text)}` is no platform that gpuimg builds for: use {known}") from error

@@ -72,7 +72,6 @@ def render(
         index_url=index_url,
         torch_index_url=torch_index_url,
         ca_bundle=ca_bundle,
-        matrix_dir=matrix_dir,
         source_url=source_url,
         torch_wheel=torch_wheel,
     )

@@ -44,7 +44,7 @@ def find_target(engine: Engine, text: str, console: Console, *, matrix_dir: Sequ
     if names_image:
         return name_target(text, matrix_dir=matrix_dir)
     spec = _spec(text)
-    image, *others = spec_images(engine, spec)
+    image, *others = spec_images(engine, spec, matrix_dir=matrix_dir)
     if others:
         console.notice(
             f"{text} fits {len(others) + 1} images here; this is the newest, {image.reference}"
@@ -107,7 +107,7 @@ def plan_spec(
 
     _spec(text)
     matrix = load_matrix(tuple(matrix_dir))
-    (plan,) = planning.make_plans([text], matrix, Settings(platform=platform, overlays=tuple(matrix_dir)), console)
+    (plan,) = planning.make_plans([text], matrix, Settings(platform=platform), console)
     reference, *_ = image_tags(plan, matrix, repository=repository)
     return reference, plan
 

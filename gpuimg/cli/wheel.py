@@ -65,7 +65,6 @@ def wheel(
         index_url=index_url,
         torch_index_url=None,
         ca_bundle=options.trusted_bundle(ca_bundle),
-        matrix_dir=matrix_dir,
         source_url=source_url,
     )
     (plan,) = planning.make_plans([spec], matrix, wanted, console, compiled=compiled)

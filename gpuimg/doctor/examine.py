@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Final
 
 from gpuimg.doctor.engine_state import EngineState
@@ -31,7 +30,6 @@ def look(
     hosts: HostFacts,
     engine: EngineState,
     stacks: Sequence[Stack] = (),
-    overlays: Sequence[Path] = (),
     now: dt.datetime,
     made: dt.datetime | None,
 ) -> Subject:
@@ -53,7 +51,7 @@ def look(
         matrix=matrix,
         hosts=hosts,
         stacks=tuple(stacks),
-        image_bytes=tuple(_image_bytes(stack, overlays) for stack in wanted),
+        image_bytes=tuple(_image_bytes(stack, matrix) for stack in wanted),
         now=now,
         made=made,
     )
@@ -76,10 +74,10 @@ def _platform(machine: Machine) -> Platform | None:
     return next((platform for platform in Platform if platform.machine == said), None)
 
 
-def _image_bytes(stack: Stack, overlays: Sequence[Path]) -> int:
+def _image_bytes(stack: Stack, matrix: Matrix) -> int:
     """How large an image of `stack` gets, about, by the sizes of its wheels."""
     on = stack.platforms[0]
-    wheels = load_wheels(stack.name, on.platform, on.pythons[-1], overlays=overlays)
+    wheels = load_wheels(stack.name, on.platform, on.pythons[-1], overlays=matrix.overlays)
     sizes = [wheel.size_bytes for wheel in (*wheels.cuda, *wheels.torch)]
     known = [size for size in sizes if size is not None]
     return round(_UNPACKED * sum(known)) if wheels.closed and len(known) == len(sizes) else _USUAL_BYTES

@@ -6,8 +6,8 @@ import posixpath
 import re
 from typing import Final
 
-from gpuimg import settings
 from gpuimg.errors import RequestError
+from gpuimg.export import container
 from gpuimg.launch import values as launch_values
 from gpuimg.launch.launch import Mount
 from gpuimg.text import printable, shown
@@ -84,16 +84,9 @@ def variable(text: str) -> tuple[str, str | None]:
 
     Raises RequestError, also for a value that looks like a secret: the file is there to be shared.
     """
-    named, value = launch_values.variable(text)
-    if not re.fullmatch(r"[A-Za-z0-9_]+", named, re.ASCII) or printable(value or "") != (value or ""):
-        raise RequestError(f"`{shown(text)}` is no environment variable", hints=["write it as --env NCCL_DEBUG=INFO"])
+    named, value = container.variable(text, start="when the job is sent")
     if named.startswith(_SCHEDULERS) or named == "CUDA_VISIBLE_DEVICES":
         raise RequestError(f"{named} is told by the scheduler or Apptainer: it can't be set by hand")
-    if value is not None and settings.looks_secret(named):
-        raise RequestError(
-            f"{named} looks like a secret, and whoever has the file could read it",
-            hints=[f"--env {named} passes on the value that it has when the job is sent"],
-        )
     return named, value
 
 
@@ -108,21 +101,19 @@ def mount(text: str) -> Mount:
     return found
 
 
-def command(words: tuple[str, ...], *, torchrun: bool) -> tuple[str, ...]:
-    """`words` if they can be the command; with `torchrun`, which starts it, no other launcher. Raises RequestError."""
-    for word in words:
-        if printable(word) != word:
-            raise RequestError(
-                f"`{shown(word)}` has control characters: it can't stand in the script",
-                hints=["put it into a script of its own, and name that"],
-            )
+def command(words: tuple[str, ...], *, torchrun: bool, what: str = "the script") -> tuple[str, ...]:
+    """`words` if they can be the command in `what`; with `torchrun`, which starts it, no other launcher.
+
+    Raises RequestError.
+    """
+    container.command(words)
     if words and words[0].startswith("-"):
         raise RequestError(
             f"`{shown(words[0])}` is no program", hints=["name the program first: -- python train.py --lr 1e-4"]
         )
     if torchrun and words and posixpath.basename(words[0]) in _LAUNCHERS:
         raise RequestError(
-            f"the script starts torchrun itself, and {shown(words[0])} would start its own processes in each",
+            f"{what} starts torchrun itself, and {shown(words[0])} would start its own processes in each",
             hints=["name what they run: -- python train.py", "or --no-torchrun, which runs the command once a node"],
         )
     return words

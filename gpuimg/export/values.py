@@ -9,16 +9,32 @@ import re
 from dataclasses import dataclass
 from typing import Final
 
+from gpuimg import settings
 from gpuimg.errors import RequestError
 from gpuimg.text import printable, shown
 
 _LABEL: Final = r"[a-z0-9](?:[-a-z0-9]*[a-z0-9])?"
 _SUBDOMAIN: Final = rf"{_LABEL}(?:\.{_LABEL})*"
 _WORD: Final = r"[A-Za-z0-9](?:[-A-Za-z0-9_.]*[A-Za-z0-9])?"
+_VARIABLE: Final = r"[A-Za-z_][A-Za-z0-9_]{0,127}"
 _KEY: Final = re.compile(rf"(?:(?P<domain>{_SUBDOMAIN})/)?(?P<name>{_WORD})", re.ASCII)
 _EFFECTS: Final = ("NoSchedule", "PreferNoSchedule", "NoExecute")
-_OURS: Final = ("JOB_COMPLETION_INDEX", "GPUIMG_NODE")
-"""Variables of the pod that say which it is."""
+_OURS: Final = (
+    "JOB_COMPLETION_INDEX",
+    "GPUIMG_NODE",
+    "JUPYTER_TOKEN",
+    "RANK",
+    "LOCAL_RANK",
+    "GROUP_RANK",
+    "WORLD_SIZE",
+)
+"""Variables that say which pod or process it is, or who may come in."""
+_LAUNCHERS: Final = ("MASTER_", "PET_", "TORCHELASTIC_")
+"""What the names of variables begin with that torchrun and Kubeflow's operator set."""
+_POD_SUFFIX: Final = "-abcde"
+"""As long as what Kubernetes adds to the name of a Job's pod."""
+_REVISION: Final = 11
+"""So many characters a StatefulSet adds to its name for a label of its pods, which has 63."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,16 +46,62 @@ class Toleration:
     effect: str | None = None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SecretVariable:
+    """A variable whose value is a key of a Secret of the cluster."""
+
+    name: str
+    secret: str
+    key: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Claim:
+    """A PersistentVolumeClaim of the cluster, and where pods have what it holds."""
+
+    name: str
+    path: str
+    read_only: bool = False
+
+
 def job_name(text: str, *, pods: int) -> str:
     """`text` if it can name a Job of `pods` pods and their Service. Raises RequestError.
 
     Its pods are called ``NAME-INDEX``, which must be a DNS label too; a Service's name begins with a letter.
     """
-    longest = 63 - len(f"-{pods - 1}")
+    return _name(text, room=len(f"-{pods - 1}"), what=f"a Job of {pods} pods", example="gpuimg-smoke")
+
+
+def job_set_name(text: str, *, group: str, pods: int) -> str:
+    """`text` if it can name a JobSet whose only Job is `group`, with `pods` pods. Raises RequestError.
+
+    JobSet's webhook wants room for ``-GROUP-0-INDEX`` and for what Kubernetes adds to a pod's name.
+    """
+    room = len(f"-{group}-0-{pods - 1}{_POD_SUFFIX}")
+    return _name(text, room=room, what=f"a JobSet of {pods} pods", example="train")
+
+
+def pytorch_job_name(text: str, *, pods: int) -> str:
+    """`text` if it can name a PyTorchJob of `pods` pods. Raises RequestError.
+
+    Each has a Service of its name, ``NAME-master-0`` or ``NAME-worker-INDEX``.
+    """
+    room = len(f"-worker-{max(pods - 2, 0)}")
+    return _name(text, room=room, what=f"a PyTorchJob of {pods} pods", example="train")
+
+
+def server_name(text: str) -> str:
+    """`text` if it can name a StatefulSet and its Service. Raises RequestError."""
+    return _name(text, room=_REVISION, what="a StatefulSet", example="notebook")
+
+
+def _name(text: str, *, room: int, what: str, example: str) -> str:
+    """`text` if it is a DNS label that begins with a letter and leaves `room` characters of 63."""
+    longest = 63 - room
     if not re.fullmatch(_LABEL, text, re.ASCII) or text[0].isdigit() or len(text) > longest:
         raise RequestError(
-            f"`{shown(text)}` can't name a Job of {pods} pods",
-            hints=[f"use at most {longest} of a-z, 0-9 and -, beginning with a letter: --name gpuimg-smoke"],
+            f"`{shown(text)}` can't name {what}",
+            hints=[f"use at most {longest} of a-z, 0-9 and -, beginning with a letter: --name {example}"],
         )
     return text
 
@@ -90,13 +152,52 @@ def toleration(text: str) -> Toleration:
 def environment(text: str) -> tuple[str, str]:
     """Name and value of ``NAME=VALUE``, an environment variable. Raises RequestError."""
     name, separator, value = text.partition("=")
-    if not separator or not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]{0,127}", name) or printable(value) != value:
+    if not separator or not re.fullmatch(_VARIABLE, name, re.ASCII) or printable(value) != value:
         raise RequestError(
             f"`{shown(text)}` is no environment variable", hints=["write it as --env NCCL_SOCKET_IFNAME=eth0"]
         )
-    if name in _OURS:
-        raise RequestError(f"{name} tells a pod which it is: it can't be set by hand")
+    _refuse_ours(name)
+    if settings.looks_secret(name):
+        raise RequestError(
+            f"{name} looks like a secret, and whoever has the file could read it",
+            hints=[f"--env-secret {name}=SECRET/KEY takes it from a Secret of the cluster"],
+        )
     return name, value
+
+
+def secret_variable(text: str) -> SecretVariable:
+    """The variable that ``NAME=SECRET/KEY`` says. Raises RequestError."""
+    match = re.fullmatch(rf"([A-Za-z]\w{{0,127}})=({_SUBDOMAIN})/([A-Za-z0-9][-.\w]{{0,252}})", text, re.ASCII)
+    if match is None or len(match[2]) > 253:
+        raise RequestError(
+            f"`{shown(text.partition('=')[0])}=…` names no variable and key of a Secret",  # it may hold a secret itself
+            hints=["write it as --env-secret HF_TOKEN=huggingface/token: variable, Secret, key"],
+        )
+    _refuse_ours(match[1])
+    return SecretVariable(name=match[1], secret=match[2], key=match[3])
+
+
+def claim(text: str) -> Claim:
+    """The claim that ``CLAIM:PATH[:ro]`` says. Raises RequestError."""
+    name, _, rest = text.partition(":")
+    path, colon, mode = rest.partition(":")
+    if not re.fullmatch(_SUBDOMAIN, name, re.ASCII) or len(name) > 253 or not path or (colon and mode != "ro"):
+        raise RequestError(
+            f"`{shown(text)}` is no claim and path",
+            hints=["write it as --pvc data:/data or --pvc data:/data:ro; `kubectl get pvc` lists claims"],
+        )
+    return Claim(name=name, path=settings.container_path(path), read_only=mode == "ro")
+
+
+def literal(text: str) -> str:
+    """`text` as Kubernetes hands it on unchanged in commands and variables, where it expands ``$(NAME)``.
+
+    Every ``$`` is doubled, which is read as one: https://kubernetes.io/docs/tasks/inject-data-application/
+
+    >>> literal("$(id) $$ 5")
+    '$$(id) $$$$ 5'
+    """
+    return text.replace("$", "$$")
 
 
 def cpus(text: str) -> str:
@@ -138,6 +239,14 @@ def quantity(size_bytes: int) -> str:
         if size_bytes % 2**power == 0:
             return f"{size_bytes >> power}{unit}"
     return str(size_bytes)
+
+
+def _refuse_ours(name: str) -> None:
+    if name in _OURS or name.startswith(_LAUNCHERS):
+        raise RequestError(
+            f"{name} is told to pods and processes by what starts them: it can't be set by hand",
+            hints=["leave it out"],
+        )
 
 
 def _is_key(text: str) -> bool:

@@ -5,7 +5,8 @@ All are frozen and hold tuples. `gpuimg.matrix` reads them from ``matrices/``.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from pathlib import Path
 
 from gpuimg.facts.extras import ExtraLimit, OpenPackage, Resolver, SdistExtra
 from gpuimg.facts.hardware import Chip, Cuda, Datasheet, Gpu
@@ -77,3 +78,5 @@ class Matrix:
     resolvers: tuple[Resolver, ...]
     pytorch_index: str
     """URL of PyTorch's own index, with ``{variant}`` where ``cu124`` stands."""
+    overlays: tuple[Path, ...] = field(default=(), compare=False)
+    """Folders of a user's whose rows are among these: their wheel sets too take the place of gpuimg's."""

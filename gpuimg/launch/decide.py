@@ -52,7 +52,7 @@ def decide(
     Raises RequestError for wishes that contradict each other, or can't be met.
     """
     gpus, gpu_notice = choose_gpus(wishes.gpus, place, nvidia)
-    shm, shm_notice = _shared_memory(wishes, place)
+    shm, shm_notice = shared_memory(wishes, machine_bytes=place.memory_bytes)
     identity = choose_identity(wishes, target, place, person)
     mounts = choose_mounts(
         wishes.mounts,
@@ -69,7 +69,7 @@ def decide(
     to_files = any(not mount.volume for mount in mounts.mounts)
     launch = Launch(
         image=target.reference,
-        command=_command(wishes, target, identity),
+        command=own_command(wishes, target, identity),
         gpus=gpus,
         shm_bytes=shm,
         ipc=wishes.ipc,
@@ -77,7 +77,7 @@ def decide(
         memory_bytes=wishes.memory_bytes,
         cpus=wishes.cpus,
         mounts=mounts.mounts,
-        environment=_environment(wishes, identity, mounts, server),
+        environment=all_variables(wishes, identity, mounts, server),
         ports=all_ports(wishes, server),
         network=wishes.network,
         capabilities=GPU_CAPABILITIES if gpus is not None else (),
@@ -86,7 +86,7 @@ def decide(
         user=identity.user,
         groups=shared_groups(mounts.mounts, person) if identity.is_person and not place.rootless else (),
         user_namespace=identity.user_namespace,
-        workdir=_workdir(target, mounts),
+        workdir=choose_workdir(target, mounts),
         name=wishes.name,
         labels=LABELS,
         interactive=not wishes.detach or is_shell,
@@ -114,19 +114,23 @@ def decide(
     )
 
 
-def _workdir(target: Target, mounts: Mounts) -> str | None:
+def choose_workdir(target: Target, mounts: Mounts) -> str | None:
     """The mounted folder, but for an image that has its program in a folder of its own."""
     is_mounted = any(mount.target == WORKSPACE for mount in mounts.mounts)
     return WORKSPACE if is_mounted and not target.label("workdir") else None
 
 
-def _shared_memory(wishes: Wishes, place: Place) -> tuple[int | None, str | None]:
-    """Size in bytes; less than is good where the memory is small, which is said."""
+def shared_memory(wishes: Wishes, *, machine_bytes: int | None) -> tuple[int | None, str | None]:
+    """Size in bytes; less than is good where the memory is small, which is said. Raises RequestError.
+
+    Args:
+        machine_bytes: memory of the engine's machine; None: nobody knows it.
+    """
     if wishes.ipc == "host" and wishes.shm_bytes is not None:
         raise RequestError("--ipc host shares the host's own memory: --shm-size means nothing beside it")
     if wishes.ipc == "host" or wishes.shm_bytes is not None:
         return wishes.shm_bytes, None
-    limits = [limit for limit in (place.memory_bytes, wishes.memory_bytes) if limit is not None]
+    limits = [limit for limit in (machine_bytes, wishes.memory_bytes) if limit is not None]
     half = min(limits, default=2 * _SHM_BYTES) // 2 >> 20 << 20
     if half >= _SHM_BYTES:
         return _SHM_BYTES, None
@@ -134,14 +138,14 @@ def _shared_memory(wishes: Wishes, place: Place) -> tuple[int | None, str | None
     return half, f"shared memory is {figures.size(half)}, half of what {what} (--shm-size says otherwise)"
 
 
-def _command(wishes: Wishes, target: Target, identity: Identity) -> tuple[str, ...]:
+def own_command(wishes: Wishes, target: Target, identity: Identity) -> tuple[str, ...]:
     """The command. Jupyter doesn't run as root unless told to."""
     if not wishes.command and target.label("flavor") == JUPYTER and identity.is_root:
         return (JUPYTER, "lab", "--allow-root")
     return wishes.command
 
 
-def _environment(
+def all_variables(
     wishes: Wishes, identity: Identity, mounts: Mounts, server: Server | None
 ) -> tuple[tuple[str, str | None], ...]:
     """The user's own variables last, in place of ours."""

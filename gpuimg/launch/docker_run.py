@@ -30,10 +30,11 @@ def shell_command(launch: Launch, *, program: str = "docker", several_lines: boo
 
 def _parts(launch: Launch, program: str, verb: str) -> list[Sequence[str]]:
     """What belongs on one line each."""
-    return [(program, verb), *_options(launch, verb), (launch.image, *launch.command)]
+    return [(program, verb), *docker_options(launch, verb=verb), (launch.image, *launch.command)]
 
 
-def _options(launch: Launch, verb: str) -> Iterator[Sequence[str]]:
+def docker_options(launch: Launch, *, verb: str = "run") -> Iterator[Sequence[str]]:
+    """The options alone, each with its value: what stands between the verb and the image."""
     yield from (
         (f"--{name}",)
         for name, wanted in (
@@ -50,18 +51,18 @@ def _options(launch: Launch, verb: str) -> Iterator[Sequence[str]]:
     yield from _gpus(launch.gpus)
     yield from (("--cap-add", name) for name in launch.capabilities)
     yield from (("--device", path) for path in launch.devices)
-    yield from _valued("shm-size", _size(launch.shm_bytes))
+    yield from _valued("shm-size", size_text(launch.shm_bytes))
     yield from _valued("ipc", None if launch.ipc == "private" else launch.ipc)
     yield from (("--ulimit", f"{name}={value}") for name, value in launch.ulimits)
-    yield from _valued("memory", _size(launch.memory_bytes))
+    yield from _valued("memory", size_text(launch.memory_bytes))
     yield from _valued("cpus", launch.cpus)
     yield from _valued("user", launch.user)
     yield from (("--group-add", str(group)) for group in launch.groups)
     yield from _valued("userns", launch.user_namespace)
     yield from (("--security-opt", option) for option in launch.security)
     yield from _valued("network", launch.network)
-    yield from (("--publish", _port(port)) for port in launch.ports)
-    yield from (("--mount", _mount(mount)) for mount in launch.mounts)
+    yield from (("--publish", port_text(port)) for port in launch.ports)
+    yield from (("--mount", mount_text(mount)) for mount in launch.mounts)
     yield from _valued("workdir", launch.workdir)
     yield from (("--env", name if value is None else f"{name}={value}") for name, value in launch.environment)
 
@@ -81,13 +82,14 @@ def _gpus(gpus: str | None) -> Iterator[Sequence[str]]:
         yield ("--gpus", gpus if gpus == "all" else f'"device={gpus}"')
 
 
-def _port(port: Port) -> str:
+def port_text(port: Port) -> str:
+    """``ADDRESS:HOST:CONTAINER``, as --publish and Compose take it."""
     address = f"[{port.address}]" if ":" in port.address else port.address
     protocol = "" if port.protocol == "tcp" else f"/{port.protocol}"
     return f"{address}:{port.host or ''}:{port.container}{protocol}"
 
 
-def _mount(mount: Mount) -> str:
+def mount_text(mount: Mount) -> str:
     """As --mount takes it: CSV, in which a path may have commas. Unlike -v it makes no folder where there is none."""
     kind = "volume" if mount.volume else "bind"
     fields = [f"type={kind}", f"source={mount.source}", f"target={mount.target}"]
@@ -96,7 +98,7 @@ def _mount(mount: Mount) -> str:
     return text.getvalue()
 
 
-def _size(size_bytes: int | None) -> str | None:
+def size_text(size_bytes: int | None) -> str | None:
     """Bytes as the engine reads them, in the largest unit that is exact."""
     if size_bytes is None:
         return None

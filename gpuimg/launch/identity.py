@@ -8,9 +8,10 @@ from typing import Final
 from gpuimg.launch.launch import Target
 from gpuimg.launch.place import Person, Place
 from gpuimg.launch.wishes import Wishes
+from gpuimg.model import USER
 
 _ROOT: Final = "0:0"
-_NAMELESS: Final = (("HOME", "/tmp"), ("USER", "gpuimg"))
+NAMELESS: Final = (("HOME", "/tmp"), ("USER", USER))
 """For a uid that an image of somebody else doesn't know: a home that can be written to, and a name, which torch.compile
 asks for. Images of gpuimg have both."""
 
@@ -49,7 +50,7 @@ def choose_identity(wishes: Wishes, target: Target, place: Place, person: Person
         user=f"{person.uid}:0",
         is_person=True,
         user_namespace="host" if place.remapped else None,
-        environment=_NAMELESS if person.uid and not target.is_ours else (),
+        environment=NAMELESS if person.uid and not target.is_ours else (),
         notice=None
         if person.uid
         else "root runs gpuimg, so the container runs as root too (--user 1000:0 says otherwise)",

@@ -75,7 +75,7 @@ def choose_mounts(
             f"the engine at {place.shown_address} is on another machine, which doesn't have the current folder:"
             f" {WORKSPACE} is the image's own"
         )
-    taken = _targets(named)
+    taken = mount_targets(named)
     mounts = list(named)
     if with_cwd and place.local and WORKSPACE not in taken:
         if cwd == Path(cwd.anchor):
@@ -145,7 +145,8 @@ def _found(mount: Mount, cwd: Path, place: Place) -> Mount:
     return dataclasses.replace(mount, source=str(path))
 
 
-def _targets(named: Sequence[Mount]) -> set[str]:
+def mount_targets(named: Sequence[Mount]) -> set[str]:
+    """The places in the container. Raises RequestError where two mounts share one."""
     targets = [mount.target for mount in named]
     twice = next((target for target in targets if targets.count(target) > 1), None)
     if twice is not None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
@@ -74,7 +74,7 @@ def _check_specifier(setting: facts.AllocatorSetting) -> None:
         raise MatrixError("matrices/allocator.yaml", f"settings.{setting.torch}", str(error)) from error
 
 
-def check_wheels(matrix: facts.Matrix, *, overlays: Sequence[Path] = (), base: Path = MATRICES) -> int:
+def check_wheels(matrix: facts.Matrix, *, base: Path = MATRICES) -> int:
     """Check that each stack × platform × Python has a wheel set that says what its row says; give their number.
 
     Raises:
@@ -88,13 +88,13 @@ def check_wheels(matrix: facts.Matrix, *, overlays: Sequence[Path] = (), base: P
     for build in matrix.source_builds:
         for platform in build.platforms:
             for python in build.pythons:
-                wheels = load_wheels(build.name, platform, python, overlays=overlays, base=base, kind="source")
+                wheels = load_wheels(build.name, platform, python, overlays=matrix.overlays, base=base, kind="source")
                 check_wheel_set(source_stack(build), wheels, python)
                 count += 1
     for stack in matrix.stacks:
         for on in stack.platforms:
             for python in on.pythons:
-                wheels = load_wheels(stack.name, on.platform, python, overlays=overlays, base=base)
+                wheels = load_wheels(stack.name, on.platform, python, overlays=matrix.overlays, base=base)
                 check_wheel_set(stack, wheels, python)
                 count += 1
     return count

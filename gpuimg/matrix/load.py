@@ -46,6 +46,7 @@ def load_matrix(overlays: Sequence[Path] = (), *, base: Path = MATRICES) -> fact
         extra_limits=_rows(facts.ExtraLimit, folders, file="extras", section="limits", key=None),
         resolvers=_rows(facts.Resolver, folders, file="extras", section="resolvers", key="name"),
         pytorch_index=_setting(folders, file="local", field="pytorch_index"),
+        overlays=tuple(overlays),
     )
     check_matrix(matrix)
     return matrix

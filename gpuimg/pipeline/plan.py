@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from packaging.specifiers import SpecifierSet
 from packaging.version import Version
@@ -53,7 +52,6 @@ class Settings:
     """In place of the repository that a source build's row names."""
     torch_wheel: TorchWheel | None = None
     """A wheel of a source build, in place of compiling it."""
-    overlays: Sequence[Path] = ()
     packages: Sequence[str] = ()
     """System packages."""
     environment: Mapping[str, str] = field(default_factory=dict)
@@ -91,7 +89,7 @@ def make_plan(resolution: Resolution, matrix: Matrix, wanted: Settings | None = 
         _refuse_newer_gcc(base, toolkit, cuda)
     python = python or default or _default_python(base, on_platform, stack.torch)
     kind = "wheels" if compiled is None else "source"
-    wheels = load_wheels(stack.name, wanted.platform, python, overlays=wanted.overlays, kind=kind)
+    wheels = load_wheels(stack.name, wanted.platform, python, overlays=matrix.overlays, kind=kind)
     check_wheel_set(stack, wheels, python)
     source = None
     if wanted.torch_wheel is not None:
@@ -111,7 +109,7 @@ def make_plan(resolution: Resolution, matrix: Matrix, wanted: Settings | None = 
         wheels = dataclasses.replace(wheels, toolkit=())
     elif not wheels.toolkit:
         raise _no_nvcc(f"for {stack.name} on {wanted.platform}: of which release its libraries are is unknown", stack)
-    flavored = locked_wheels(flavor, stack, wheels, platform=wanted.platform, python=python, overlays=wanted.overlays)
+    flavored = locked_wheels(flavor, stack, wheels, platform=wanted.platform, python=python, overlays=matrix.overlays)
     extras = (*wanted.extras, *(flavor.requirements if flavored is None else ()))
     return Plan(
         resolution=resolution,

@@ -14,7 +14,7 @@ import jinja2
 import gpuimg
 from gpuimg.buildfiles import CA_PATH, build_files, code_files, flavor_files, from_index, large_files
 from gpuimg.facts import UNKNOWN, Matrix
-from gpuimg.model import WORKSPACE, Context, Plan
+from gpuimg.model import HOME, USER, WORKSPACE, Context, Plan
 from gpuimg.naming import REPOSITORY, image_tags, labels
 from gpuimg.source.environment import COMPILER_CACHE, SOURCES, TOOLS, build_environment, build_packages
 from gpuimg.templating import render_template, template_environment
@@ -106,8 +106,8 @@ def _image_environment(plan: Plan) -> Mapping[str, str]:
     variables = {
         "PATH": f"{VENV}/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
         "VIRTUAL_ENV": VENV,
-        "HOME": "/home/gpuimg",
-        "USER": "gpuimg",  # torch.compile names its cache after the user, and fails for a uid that has no name
+        "HOME": HOME,
+        "USER": USER,  # torch.compile names its cache after the user, and fails for a uid that has no name
         "LANG": "C.UTF-8",
         "PIP_CONSTRAINT": f"{VENV}/constraints.txt",
         "UV_CONSTRAINT": f"{VENV}/constraints.txt",

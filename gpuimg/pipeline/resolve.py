@@ -25,15 +25,15 @@ def resolve(spec: Spec, matrix: Matrix) -> Resolution:
     if not of_torch:
         raise _no_torch(spec, matrix)
     if spec.cuda is None:
-        return _checked(Resolution(spec=spec, stack=_newest(of_torch)), matrix)
+        return _checked(Resolution(spec=spec, stack=_newest(of_torch), matrix=matrix), matrix)
     of_cuda = [stack for stack in of_torch if stack.cuda == spec.cuda]
     if of_cuda:
-        return _checked(Resolution(spec=spec, stack=_newest(of_cuda)), matrix)
+        return _checked(Resolution(spec=spec, stack=_newest(of_cuda), matrix=matrix), matrix)
     substitution = _compatible(spec, matrix)
     if substitution is None:
         raise _no_cuda(spec, of_torch, matrix)
     stack = next(stack for stack in matrix.stacks if stack.name == substitution.use)
-    return _checked(Resolution(spec=spec, stack=stack, substitution=substitution), matrix)
+    return _checked(Resolution(spec=spec, stack=stack, substitution=substitution, matrix=matrix), matrix)
 
 
 def python_range(pythons: Sequence[PythonVersion]) -> str:

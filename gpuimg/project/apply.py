@@ -41,7 +41,6 @@ def image_settings(image: ProjectImage, wanted: Settings) -> Settings:
         ca_bundle=settings.ca_bundle(image.ca_bundle) if image.ca_bundle is not None else wanted.ca_bundle,
         source_url=wanted.source_url,
         torch_wheel=wanted.torch_wheel,
-        overlays=wanted.overlays,
         packages=image.packages,
         environment=image.environment,
         workdir=image.workdir,

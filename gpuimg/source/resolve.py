@@ -45,7 +45,7 @@ def resolve_exact(spec: Spec, matrix: Matrix, *, compute_capabilities: Sequence[
         )
     if spec.python is not None and spec.python not in build.pythons:
         raise no_python(stack, spec.python, matrix)
-    return Resolution(spec=spec, stack=stack, source=build)
+    return Resolution(spec=spec, stack=stack, source=build, matrix=matrix)
 
 
 def source_stack(build: SourceBuild, *, compute_capabilities: Sequence[ComputeCapability] = ()) -> Stack:

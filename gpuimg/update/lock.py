@@ -142,7 +142,7 @@ def _requirements(stack: Stack, builds: Sequence[Build]) -> Mapping[str, tuple[s
 
 
 def _bounds(folder: Path) -> tuple[Bound, ...]:
-    rows = read_document(folder / "local.yaml", schema="local")["constraints"]
+    rows = read_document(folder / "local.yaml", schema="local").get("constraints", ())
     return tuple(
         build_row(Bound, row, file=f"{folder.name}/local.yaml", where=f"constraints[{n}]") for n, row in enumerate(rows)
     )
@@ -150,5 +150,5 @@ def _bounds(folder: Path) -> tuple[Bound, ...]:
 
 def _cudas_with_wheels(folder: Path) -> Set[CudaVersion]:
     """The CUDAs whose nvcc comes as wheels."""
-    rows = read_document(folder / "bases.yaml", schema="bases")["toolkits"]
+    rows = read_document(folder / "bases.yaml", schema="bases").get("toolkits", ())
     return {CudaVersion.parse(row["cuda"]) for row in rows if row["kind"] == "wheels"}

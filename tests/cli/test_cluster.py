@@ -92,7 +92,7 @@ def test_a_repository_that_no_cluster_can_pull_from_is_a_warning(capsys: pytest.
 
 def test_a_template_of_the_users_takes_the_place_of_ours(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "k8s").mkdir()
-    (tmp_path / "k8s" / "smoke.yaml.j2").write_text("{kind: Ours, image: {{ job.image | yaml }}}\n", encoding="utf-8")
+    (tmp_path / "k8s" / "smoke.yaml.j2").write_text("{kind: Ours, image: {{ pod.image | yaml }}}\n", encoding="utf-8")
     assert exported(capsys, IMAGE, "--template-dir", str(tmp_path)) == {"Ours": {"kind": "Ours", "image": IMAGE}}
 
 
@@ -152,3 +152,85 @@ def test_a_merged_report_is_shown_again(tmp_path: Path, capsys: pytest.CaptureFi
 def test_what_cannot_be_read_is_said(files: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     assert app.run(["report", "merge", *files]) == 2
     assert capsys.readouterr().err.startswith("error: ")
+
+
+def test_a_spec_becomes_a_training_run(capsys: pytest.CaptureFixture[str]) -> None:
+    options = [
+        "--nodes",
+        "2",
+        "--gpus-per-node",
+        "8",
+        "--pvc",
+        "runs:/runs",
+        "-e",
+        "A=1",
+        "--env-secret",
+        "HF_TOKEN=hf/token",
+    ]
+    repository = ["--repository", "registry.example.com/team/gpuimg"]
+    assert (
+        app.run(["export", "2.6-cu124", "--format", "k8s", *repository, *options, "--", "train.py", "--lr", "1"]) == 0
+    )
+    captured = capsys.readouterr()
+    (job_set,) = yaml.safe_load_all(captured.out)
+    assert captured.err == ""
+    assert (job_set["kind"], job_set["metadata"]["name"]) == ("JobSet", "train")
+    spec = job_set["spec"]["replicatedJobs"][0]["template"]["spec"]["template"]["spec"]
+    assert spec["nodeSelector"] == {"kubernetes.io/arch": "amd64"}
+    assert spec["containers"][0]["command"][0] == "/opt/venv/bin/python"
+    assert spec["containers"][0]["command"][-3:] == ["train.py", "--lr", "1"]
+
+
+def test_a_jupyter_image_becomes_a_notebook_server(capsys: pytest.CaptureFixture[str]) -> None:
+    arguments = ["2.6-cu124-jupyter", "--repository", "registry.example.com/team/gpuimg", "--format", "k8s"]
+    assert app.run(["export", *arguments, "--storage", "1t"]) == 0
+    kinds = {document["kind"]: document for document in yaml.safe_load_all(capsys.readouterr().out)}
+    assert set(kinds) == {"Service", "StatefulSet"}
+    (claim,) = kinds["StatefulSet"]["spec"]["volumeClaimTemplates"]
+    assert claim["spec"]["resources"] == {"requests": {"storage": "1024Gi"}}
+    assert app.run(["export", *arguments, "--", "python", "train.py"]) == 0
+    (job,) = yaml.safe_load_all(capsys.readouterr().out)
+    assert job["kind"] == "Job"
+
+
+def test_the_projects_command_is_the_default(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lines = ["schema: 1", "name: bert", "repository: registry.example.com/team/bert", "spec: 2.6-cu124"]
+    (tmp_path / "gpuimg.yaml").write_text("\n".join([*lines, "command: [python, train.py]", ""]), encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    assert app.run(["export", "--format", "k8s"]) == 0
+    (job,) = yaml.safe_load_all(capsys.readouterr().out)
+    (container,) = job["spec"]["template"]["spec"]["containers"]
+    assert (container["image"], container["command"]) == (
+        "registry.example.com/team/bert:latest",
+        ["python", "train.py"],
+    )
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--", "torchrun", "train.py"], "the manifest starts torchrun itself"),
+        (["--multi-node", "--", "true"], "--multi-node means nothing to a job"),
+        (["--smoke", "--", "true"], "a command means nothing to --smoke"),
+        (["--smoke", "--kind", "job"], "--smoke is a kind of its own"),
+        (["--kind", "notebook", "--timeout", "5"], "--timeout means nothing to a notebook"),
+        (["--kind", "job", "--max-restarts", "1", "--", "true"], "starts single pods again"),
+        (["--name", "a" * 60, "--", "true"], "can't name a JobSet of 2 pods"),
+        (["--kind", "pytorchjob", "--name", "a" * 60, "--", "true"], "can't name a PyTorchJob of 2 pods"),
+        (["--pvc", "data", "--", "true"], "is no claim and path"),
+        (["--env-secret", "HF_TOKEN=hf_1", "--", "true"], "names no variable and key of a Secret"),
+        (["--env", "HF_TOKEN=hf_1", "--", "true"], "HF_TOKEN looks like a secret"),
+    ],
+)
+def test_what_contradicts_itself_is_refused(
+    options: list[str], message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    nodes = [] if "notebook" in options else ["--nodes", "2", "--gpus-per-node", "2"]
+    assert app.run(["export", IMAGE, "--format", "k8s", *nodes, *options]) == 2
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert message in captured.err
+    assert "hint:" in captured.err
+    assert "hf_1" not in captured.err

@@ -1,47 +1,21 @@
-"""The built wheel, installed where no checkout is: what an editable install would hide shows here."""
+"""What the wheel and the sdist hold, and that both are the checkout's."""
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 import tarfile
-import venv
 import zipfile
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[2]
+from tests.package.conftest import ROOT, Distributions
 
 
-@pytest.fixture(scope="module")
-def distributions(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
-    """Wheel and sdist; the wheel is built from the sdist, so the sdist has all that it takes."""
-    folder = tmp_path_factory.mktemp("dist")
-    subprocess.run(
-        [sys.executable, "-m", "build", "--outdir", folder, ROOT], check=True, capture_output=True, env=_environment()
-    )
-    return next(folder.glob("*.whl")), next(folder.glob("*.tar.gz"))
-
-
-@pytest.fixture(scope="module")
-def installed(distributions: tuple[Path, Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of programs of an environment that has the wheel and its dependencies, and nothing of the checkout."""
-    folder = tmp_path_factory.mktemp("environment")
-    venv.create(folder, with_pip=True)
-    programs = folder / "bin"
-    subprocess.run(
-        [programs / "python", "-m", "pip", "install", "--quiet", distributions[0]],
-        check=True,
-        capture_output=True,
-        env=_environment(),
-    )
-    return programs
-
-
-def test_the_wheel_holds_templates_matrices_and_the_guest(distributions: tuple[Path, Path]) -> None:
-    names = set(zipfile.ZipFile(distributions[0]).namelist())
+def test_the_wheel_holds_templates_matrices_and_the_guest(distributions: Distributions) -> None:
+    names = set(zipfile.ZipFile(distributions.wheel).namelist())
     for folder in ("matrices", "templates"):
         committed = {f"gpuimg/data/{path.relative_to(ROOT)}" for path in (ROOT / folder).rglob("*") if path.is_file()}
         assert committed <= names
@@ -50,45 +24,27 @@ def test_the_wheel_holds_templates_matrices_and_the_guest(distributions: tuple[P
     assert not [name for name in names if name.startswith(("tests/", "bench/", "scripts/"))]
 
 
-def test_the_sdist_holds_what_the_wheel_is_built_from(distributions: tuple[Path, Path]) -> None:
-    with tarfile.open(distributions[1]) as archive:
+def test_the_sdist_is_the_whole_checkout(distributions: Distributions) -> None:
+    """Who packages gpuimg for a distribution runs its tests from it, and builds its documents."""
+    listed = subprocess.run(["git", "-C", ROOT, "ls-files"], check=False, capture_output=True, text=True)
+    if listed.returncode:
+        pytest.skip("these files are no git checkout")
+    with tarfile.open(distributions.sdist) as archive:
         names = {name.partition("/")[2] for name in archive.getnames()}
-    assert {"pyproject.toml", "README.md", "LICENSE", "matrices/torch.yaml", "templates/Dockerfile.j2"} <= names
+    committed = {name for name in listed.stdout.splitlines() if (ROOT / name).exists()}
+    assert committed <= names
 
 
-@pytest.mark.parametrize(
-    ("arguments", "expected"),
-    [
-        (["--version"], "gpuimg "),
-        (["render", "2.6-cu121"], "FROM debian:bookworm-slim"),
-        (["matrix", "list"], "2.6.0-cu124"),
-        (["why", "2.6"], "2.6.0-cu126"),
-    ],
-)
-def test_commands_work_without_checkout_and_engine(
-    installed: Path, tmp_path: Path, arguments: list[str], expected: str
+def test_sdist_and_checkout_build_the_same_wheel(
+    distributions: Distributions, tmp_path: Path, environment: Mapping[str, str]
 ) -> None:
-    done = subprocess.run(
-        [installed / "gpuimg", *arguments], capture_output=True, text=True, check=True, cwd=tmp_path, env=_environment()
-    )
-    assert expected in done.stdout
+    command = [sys.executable, "-m", "build", "--wheel", "--outdir", str(tmp_path), str(ROOT)]
+    subprocess.run(command, check=True, capture_output=True, env=environment)
+    (wheel,) = tmp_path.glob("*.whl")
+    assert wheel.name == distributions.wheel.name
+    assert _contents(wheel) == _contents(distributions.wheel)
 
 
-def test_the_installed_files_hold(installed: Path, tmp_path: Path) -> None:
-    subprocess.run([installed / "gpuimg", "matrix", "validate"], check=True, cwd=tmp_path, env=_environment())
-
-
-def test_both_render_the_same_bytes(installed: Path, tmp_path: Path) -> None:
-    """Checkout and wheel read the same data."""
-    here = Path(sys.executable).with_name("gpuimg")
-    outputs = {
-        subprocess.run(
-            [program, "render", "2.9-cu128-devel"], capture_output=True, check=True, cwd=tmp_path, env=_environment()
-        ).stdout
-        for program in (installed / "gpuimg", here)
-    }
-    assert len(outputs) == 1
-
-
-def _environment() -> dict[str, str]:
-    return {name: value for name, value in os.environ.items() if name not in {"PYTHONPATH", "VIRTUAL_ENV"}}
+def _contents(wheel: Path) -> dict[str, bytes]:
+    with zipfile.ZipFile(wheel) as archive:
+        return {name: archive.read(name) for name in archive.namelist()}

@@ -227,8 +227,9 @@ class _Handler(BaseHTTPRequestHandler):
         return parts[1:] if parts[0].startswith("v1.") else parts
 
     def _answer(self, body: object) -> None:
-        """`body` as JSON; None: there is no such thing."""
-        content = json.dumps({"message": "no such thing"} if body is None else body).encode()
+        """`body` as JSON; None: there is no such thing, which clients know from other errors by these words."""
+        missing = {"message": f"No such {self._parts()[0].removesuffix('s')}: {self.path}"}
+        content = json.dumps(missing if body is None else body).encode()
         self.send_response(404 if body is None else 200)
         self.send_header("Content-Type", "application/json")
         self.send_header("Content-Length", str(len(content)))

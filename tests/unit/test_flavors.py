@@ -13,7 +13,7 @@ from gpuimg.facts import Matrix, WheelSet
 from gpuimg.matrix import load_matrix, load_wheels
 from gpuimg.matrix.flavors import locked_wheels
 from gpuimg.naming import labels
-from gpuimg.pipeline.plan import Settings, make_plan
+from gpuimg.pipeline.plan import make_plan
 from gpuimg.pipeline.render import render
 from gpuimg.pipeline.resolve import resolve
 from gpuimg.pipeline.spec import parse_spec
@@ -90,8 +90,7 @@ def test_a_flavor_of_ones_own_comes_from_a_row_a_template_and_its_files(tmp_path
     (tmp_path / "templates" / "files" / "audio").mkdir(parents=True)
     (tmp_path / "templates" / "files" / "audio" / "tagger.toml").write_text("x = 1\n", encoding="utf-8")
     matrix = load_matrix([tmp_path / "rows"])
-    wanted = Settings(overlays=[tmp_path / "rows"])
-    plan = make_plan(resolve(parse_spec("2.6-cu124-audio"), matrix), matrix, wanted)
+    plan = make_plan(resolve(parse_spec("2.6-cu124-audio"), matrix), matrix)
     context = render(plan, matrix, template_dirs=[tmp_path / "templates"])
     text = context.files["Dockerfile"].decode()
     assert plan.extras == ("mutagen>=1.47",), "nobody locked them, so they are resolved as extras are"

@@ -85,7 +85,6 @@ def bake(
         index_url=index_url,
         torch_index_url=torch_index_url,
         ca_bundle=ca_bundle,
-        matrix_dir=matrix_dir,
     )
     how = How(
         matrix=matrix,

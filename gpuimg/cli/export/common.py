@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from gpuimg.cli import options
 from gpuimg.errors import RequestError
 from gpuimg.versions import Platform
 
@@ -113,9 +112,7 @@ def _other_image(target: str, *, repository: str | None, platform: str | None) -
 
     reference = settings.image_reference(target)
     _refuse_repository(repository, f"`{reference}`")
-    return ExportedImage(
-        reference=reference, platform=options.read_platform(platform) if platform is not None else None
-    )
+    return ExportedImage(reference=reference, platform=settings.platform(platform) if platform is not None else None)
 
 
 def _spec_image(
@@ -130,7 +127,7 @@ def _spec_image(
         console,
         matrix_dir=matrix_dir,
         repository=settings.repository(repository if repository is not None else REPOSITORY),
-        platform=options.read_platform(platform) if platform is not None else Platform.AMD64,
+        platform=settings.platform(platform) if platform is not None else Platform.AMD64,
     )
     return _planned(plan, reference)
 
@@ -139,6 +136,7 @@ def project_image(image: ProjectImage, matrix: Matrix, *, platform: str | None) 
     """Planned without its packages, which no export needs, so that no index is read."""
     import dataclasses
 
+    from gpuimg import settings
     from gpuimg.pipeline.plan import Settings, make_plan
     from gpuimg.pipeline.resolve import resolve
     from gpuimg.pipeline.spec import parse_spec
@@ -146,7 +144,7 @@ def project_image(image: ProjectImage, matrix: Matrix, *, platform: str | None) 
 
     bare = dataclasses.replace(image, code=(), ca_bundle=None)
     if platform is not None:
-        bare = dataclasses.replace(bare, platform=options.read_platform(platform))
+        bare = dataclasses.replace(bare, platform=settings.platform(platform))
     plan = make_plan(resolve(parse_spec(bare.spec), matrix), matrix, image_settings(bare, Settings()))
     planned = _planned(plan, image.references[0])
     return dataclasses.replace(planned, command=image.command)

@@ -9,33 +9,98 @@ import typer
 from gpuimg.cli import options
 from gpuimg.cli.export.common import PlatformName, PythonProgram, Repository, TargetName, find_image, warn_unpullable
 from gpuimg.cli.textfile import Output, TextFile
-from gpuimg.errors import RequestError
 
 
 def k8s(
     target: TargetName = None,
+    command: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="COMMAND", help="What to train with, after a --.  [default: the project's]", show_default=False
+        ),
+    ] = None,
     smoke: Annotated[bool, typer.Option("--smoke", help="A Job that runs the smoke step on GPU nodes.")] = False,
+    kind: Annotated[
+        str | None,
+        typer.Option(
+            "--kind",
+            metavar="KIND",
+            help="job, jobset, pytorchjob (Kubeflow) or notebook.  [default: notebook for jupyter images, else job, and"
+            " jobset for several nodes]",
+            show_default=False,
+        ),
+    ] = None,
     output: Output = None,
     nodes: Annotated[int, typer.Option("--nodes", min=1, max=100_000, help="How many nodes: a pod on each.")] = 1,
     gpus_per_node: Annotated[int, typer.Option("--gpus-per-node", min=1, max=1024, help="GPUs of each pod.")] = 1,
+    torchrun: Annotated[
+        bool,
+        typer.Option(
+            "--torchrun/--no-torchrun",
+            help="Start a process for each GPU, or the command once a node.",
+            show_default=True,
+        ),
+    ] = True,
+    max_restarts: Annotated[
+        int, typer.Option("--max-restarts", min=0, max=1000, help="How often all pods start again after one failed.")
+    ] = 0,
     multi_node: Annotated[
-        bool, typer.Option("--multi-node", help="The pods also meet, and run NCCL over all GPUs together.")
+        bool,
+        typer.Option("--multi-node", help="With --smoke: the pods also meet, and run NCCL over all GPUs together."),
     ] = False,
     repository: Repository = None,
     platform: PlatformName = None,
     python: PythonProgram = None,
     only: options.Only = None,
     skip: options.Skip = None,
-    name: Annotated[str, typer.Option("--name", metavar="NAME", help="What the Job is called.")] = "gpuimg-smoke",
-    namespace: Annotated[str | None, typer.Option("--namespace", metavar="NAME", help="Where the Job runs.")] = None,
+    name: Annotated[
+        str | None,
+        typer.Option(
+            "--name",
+            metavar="NAME",
+            help="What it is called.  [default: train, notebook or gpuimg-smoke]",
+            show_default=False,
+        ),
+    ] = None,
+    namespace: Annotated[str | None, typer.Option("--namespace", metavar="NAME", help="Where it runs.")] = None,
     shm_size: Annotated[str, typer.Option("--shm-size", metavar="SIZE", help="Shared memory of a pod.")] = "8g",
     memory: Annotated[
         str | None, typer.Option("--memory", metavar="SIZE", help="Memory of a pod, its shared memory included.")
     ] = None,
     cpus: Annotated[str | None, typer.Option("--cpus", metavar="NUMBER", help="CPUs of a pod.")] = None,
     timeout: Annotated[
-        int, typer.Option("--timeout", metavar="MINUTES", min=1, max=10_000, help="When a pod is ended.")
-    ] = 120,
+        int | None,
+        typer.Option(
+            "--timeout",
+            metavar="MINUTES",
+            min=1,
+            max=1_000_000,
+            help="When it is ended.  [default: 120 with --smoke, else never]",
+            show_default=False,
+        ),
+    ] = None,
+    pvc: Annotated[
+        list[str] | None,
+        typer.Option("--pvc", metavar="CLAIM:PATH[:ro]", help="A PersistentVolumeClaim of the cluster; repeatable."),
+    ] = None,
+    storage: Annotated[
+        str | None,
+        typer.Option(
+            "--storage",
+            metavar="SIZE",
+            help="Size of a notebook's /workspace, which outlives it.  [default: 50g]",
+            show_default=False,
+        ),
+    ] = None,
+    storage_class: Annotated[
+        str | None,
+        typer.Option(
+            "--storage-class",
+            metavar="NAME",
+            help="StorageClass of a notebook's /workspace.  [default: the cluster's]",
+            show_default=False,
+        ),
+    ] = None,
     image_pull_secret: Annotated[
         str | None, typer.Option("--image-pull-secret", metavar="NAME", help="Secret that opens the registry.")
     ] = None,
@@ -54,68 +119,110 @@ def k8s(
     rdma: Annotated[
         str | None, typer.Option("--rdma", metavar="RESOURCE", help="Network cards for each pod, such as rdma/hca=1.")
     ] = None,
+    ptrace: Annotated[
+        bool, typer.Option("--ptrace", help="SYS_PTRACE, for processes that pass each other CUDA tensors.")
+    ] = False,
     runtime_class: Annotated[
         str | None, typer.Option("--runtime-class", metavar="NAME", help="RuntimeClass of the pods, such as nvidia.")
     ] = None,
     env: Annotated[
         list[str] | None,
         typer.Option(
-            "--env", metavar="NAME=VALUE", help="Variable for the pods, such as NCCL_SOCKET_IFNAME=eth0; repeatable."
+            "--env",
+            "-e",
+            metavar="NAME=VALUE",
+            help="Variable for the pods, such as NCCL_SOCKET_IFNAME=eth0; repeatable.",
         ),
+    ] = None,
+    env_secret: Annotated[
+        list[str] | None,
+        typer.Option("--env-secret", metavar="NAME=SECRET/KEY", help="Variable from a Secret; repeatable."),
     ] = None,
     matrix_dir: options.MatrixDir = None,
     template_dir: options.TemplateDir = None,
 ) -> None:
-    """A Kubernetes Job that runs the smoke step on GPU nodes.
+    """A training run, a notebook server, or the smoke step, on GPU nodes.
 
-    The file's head has the commands that start it and merge what its pods report.
+    Where there are several GPUs, torchrun starts the command for each; over several nodes as a JobSet, which its
+    controller must know, or with `--kind job` as a Job. The file's head has the commands that start it, and says what
+    has to be there.
     """
-    from gpuimg import settings
     from gpuimg.cli.console import Console
-    from gpuimg.export import values
-    from gpuimg.export.k8s import SmokeJob, render_smoke_job
-    from gpuimg.smoke.request import refuse_unknown_checks
+    from gpuimg.cli.export import manifests
+    from gpuimg.export.k8s.kinds import choose_kind, refuse_strays
 
     console = Console()
     file = TextFile(console, output, what="the manifest")
-    if not smoke:
-        raise RequestError(
-            "--format k8s has one kind of export so far, the smoke step",
-            hints=["say --smoke"],
-        )
-    refuse_unknown_checks(only or (), skip or ())
     image = find_image(
         target, console, repository=repository, platform=platform, python=python, matrix_dir=tuple(matrix_dir or ())
     )
-    job = SmokeJob(
-        image=image.reference,
-        python=image.python,
-        non_root=image.is_ours,
-        expect=image.expect,
-        arch=image.arch,
-        name=values.job_name(name, pods=nodes),
-        namespace=values.namespace(namespace) if namespace is not None else None,
-        nodes=nodes,
-        gpus=gpus_per_node,
-        multi_node=multi_node,
-        only=tuple(only or ()),
-        skip=tuple(skip or ()),
-        shm_bytes=settings.size_bytes(shm_size),
-        memory_bytes=settings.size_bytes(memory) if memory is not None else None,
-        cpus=values.cpus(cpus) if cpus is not None else None,
-        timeout_minutes=timeout,
-        image_pull_secret=_name(image_pull_secret, option="--image-pull-secret"),
-        node_labels=tuple(values.node_label(text) for text in node_selector or ()),
-        tolerations=tuple(values.toleration(text) for text in toleration or ()),
-        rdma=values.device(rdma) if rdma is not None else None,
-        runtime_class=_name(runtime_class, option="--runtime-class"),
-        environment=tuple(values.environment(text) for text in env or ()),
+    chosen = choose_kind(kind, image, smoke=smoke, nodes=nodes, command=command or ())
+    refuse_strays(
+        chosen,
+        {
+            "--multi-node": multi_node,
+            "--only": bool(only),
+            "--skip": bool(skip),
+            "--nodes": nodes > 1,
+            "--timeout": timeout is not None,
+            "--no-torchrun": not torchrun,
+            "--max-restarts": max_restarts > 0,
+            "--storage": storage is not None,
+            "--storage-class": storage_class is not None,
+            "a command": bool(command),
+        },
     )
+    pod = manifests.read_pod(
+        image,
+        name=manifests.read_name(chosen, name, nodes=nodes),
+        namespace=namespace,
+        gpus=gpus_per_node,
+        shm_size=shm_size,
+        memory=memory,
+        cpus=cpus,
+        image_pull_secret=image_pull_secret,
+        node_selector=node_selector or (),
+        toleration=toleration or (),
+        rdma=rdma,
+        ptrace=ptrace,
+        runtime_class=runtime_class,
+        env=env or (),
+        env_secret=env_secret or (),
+        pvc=pvc or (),
+    )
+    templates = tuple(template_dir or ())
+    match chosen:
+        case "smoke":
+            text = manifests.smoke(
+                image,
+                pod,
+                nodes=nodes,
+                multi_node=multi_node,
+                only=only,
+                skip=skip,
+                timeout=timeout,
+                templates=templates,
+            )
+        case "notebook":
+            text = manifests.notebook(
+                image,
+                pod,
+                storage=storage,
+                storage_class=storage_class,
+                matrix_dir=tuple(matrix_dir or ()),
+                templates=templates,
+            )
+        case _:
+            text = manifests.train(
+                image,
+                pod,
+                kind=chosen,
+                command=command or (),
+                nodes=nodes,
+                torchrun=torchrun,
+                max_restarts=max_restarts,
+                timeout=timeout,
+                templates=templates,
+            )
     warn_unpullable(image, console)
-    file.write(render_smoke_job(job, template_dirs=tuple(template_dir or ())))
-
-
-def _name(text: str | None, *, option: str) -> str | None:
-    from gpuimg.export import values
-
-    return None if text is None else values.object_name(text, option=option)
+    file.write(text)

@@ -21,44 +21,51 @@ from hypothesis import strategies as st
 from gpuimg import __version__
 from gpuimg.errors import RequestError
 from gpuimg.export import values
-from gpuimg.export.k8s import GIB, SmokeJob, render_smoke_job
+from gpuimg.export.k8s.pod import GIB, Pod
+from gpuimg.export.k8s.smoke import SmokeJob, render_smoke_job
 from gpuimg.smoke.guest.config import parse_config
 from gpuimg.smoke.zipapp import build_guest
 from gpuimg.templating import yaml_scalar
 from tests.golden_file import Golden
+from tests.unit.export.kubelet import expand
 
 GOLDEN: Final = Path(__file__).parents[2] / "golden" / "k8s"
 VERSIONS: Final = ("1.29", "1.33", "1.37")
 """The first that has all fields on by default, the one where they are stable, and the newest whose schemas are here."""
-ONE_NODE: Final = SmokeJob(image="pytorch/pytorch:2.6.0-cuda12.4-cudnn9-runtime", python="python3", non_root=False)
+ONE_NODE: Final = SmokeJob(
+    pod=Pod(image="pytorch/pytorch:2.6.0-cuda12.4-cudnn9-runtime", non_root=False, name="gpuimg-smoke"),
+    python="python3",
+)
 ALL_OPTIONS: Final = SmokeJob(
-    image="registry.example.com:5000/team/gpuimg:2.6.0-cu124-py311-runtime",
+    pod=Pod(
+        image="registry.example.com:5000/team/gpuimg:2.6.0-cu124-py311-runtime",
+        non_root=True,
+        arch="amd64",
+        name="smoke-h100",
+        namespace="training",
+        gpus=8,
+        shm_bytes=16 * GIB,
+        memory_bytes=512 * GIB,
+        cpus="64",
+        image_pull_secret="registry",
+        node_labels=(("nvidia.com/gpu.product", "NVIDIA-H100-80GB-HBM3"), ("empty", "")),
+        tolerations=(
+            values.Toleration(key="dedicated", value="training", effect="NoExecute"),
+            values.Toleration(key="spot"),
+        ),
+        rdma=("rdma/hca", 8),
+        runtime_class="nvidia",
+        environment=(("NCCL_SOCKET_IFNAME", "eth0"), ("NCCL_DEBUG", "INFO")),
+    ),
     python="/opt/venv/bin/python",
-    non_root=True,
     expect={"torch": "2.6.0+cu124", "non_root": True},
-    arch="amd64",
-    name="smoke-h100",
-    namespace="training",
     nodes=4,
-    gpus=8,
     multi_node=True,
     only=("stack", "distributed"),
     skip=("stack.nvrtc",),
-    shm_bytes=16 * GIB,
-    memory_bytes=512 * GIB,
-    cpus="64",
     timeout_minutes=30,
-    image_pull_secret="registry",
-    node_labels=(("nvidia.com/gpu.product", "NVIDIA-H100-80GB-HBM3"), ("empty", "")),
-    tolerations=(
-        values.Toleration(key="dedicated", value="training", effect="NoExecute"),
-        values.Toleration(key="spot"),
-    ),
-    rdma=("rdma/hca", 8),
-    runtime_class="nvidia",
-    environment=(("NCCL_SOCKET_IFNAME", "eth0"), ("NCCL_DEBUG", "INFO")),
 )
-SEVERAL_NODES: Final = replace(ONE_NODE, nodes=2, gpus=8)
+SEVERAL_NODES: Final = replace(ONE_NODE, pod=replace(ONE_NODE.pod, gpus=8), nodes=2)
 JOBS: Final = {"one-node": ONE_NODE, "several-nodes": SEVERAL_NODES, "all-options": ALL_OPTIONS}
 YAML_TRAPS: Final = [
     "no",
@@ -82,6 +89,11 @@ YAML_TRAPS: Final = [
 def manifests(job: SmokeJob) -> Mapping[str, Any]:
     """By kind."""
     return {document["kind"]: document for document in yaml.safe_load_all(render_smoke_job(job))}
+
+
+def changed(**change: Any) -> SmokeJob:
+    """One node, with other values of its pod."""
+    return replace(ONE_NODE, pod=replace(ONE_NODE.pod, **change))
 
 
 def pod(job: SmokeJob) -> Any:
@@ -140,7 +152,7 @@ def test_pods_that_meet_have_names_and_know_the_first() -> None:
     assert service["metadata"]["name"] == job["spec"]["template"]["spec"]["subdomain"] == "smoke-h100"
     assert service["spec"]["clusterIP"] == "None"
     assert service["spec"]["publishNotReadyAddresses"] is True
-    assert service["spec"]["selector"] == {"batch.kubernetes.io/job-name": job["metadata"]["name"]}
+    assert service["spec"]["selector"] == job["spec"]["template"]["metadata"]["labels"]
     assert {document["metadata"]["namespace"] for document in found.values()} == {"training"}
 
 
@@ -196,11 +208,19 @@ def test_no_shell_is_needed_in_the_image() -> None:
 
 @pytest.mark.parametrize("text", YAML_TRAPS)
 def test_a_value_that_yaml_would_read_otherwise_stays_what_it_is(text: str) -> None:
-    job = replace(ONE_NODE, environment=(("VALUE", text),), image_pull_secret=text, node_labels=((text, text),))
+    job = changed(environment=(("VALUE", text),), image_pull_secret=text, node_labels=((text, text),))
     spec = pod(job)
     assert {"name": "VALUE", "value": text} in spec["containers"][0]["env"]
     assert spec["imagePullSecrets"] == [{"name": text}]
     assert spec["nodeSelector"] == {text: text}
+
+
+@pytest.mark.parametrize("text", ["$(GPUIMG_NODE)", "a$$b", "$", "$$(x)", "costs $5"])
+def test_what_kubernetes_would_expand_stays_what_it_is(text: str) -> None:
+    variables = {
+        each["name"]: each.get("value") for each in pod(changed(environment=(("VALUE", text),)))["containers"][0]["env"]
+    }
+    assert expand(variables["VALUE"], {"GPUIMG_NODE": "node-1"}) == text
 
 
 @given(st.text(max_size=40))
@@ -214,17 +234,17 @@ def test_any_text_is_refused_or_kept(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "job",
+    "change",
     [
-        replace(ONE_NODE, image="x\nkind: Pod"),
-        replace(ONE_NODE, name="x\nkind: Pod"),
-        replace(ONE_NODE, namespace="x\nkind: Pod"),
+        {"image": "x\nkind: Pod"},
+        {"name": "x\nkind: Pod"},
+        {"namespace": "x\nkind: Pod"},
     ],
 )
-def test_no_value_ends_a_comment(job: SmokeJob) -> None:
+def test_no_value_ends_a_comment(change: dict[str, Any]) -> None:
     """The second wall: `values` would not have let it through."""
     with pytest.raises(RequestError):
-        render_smoke_job(job)
+        render_smoke_job(changed(**change))
 
 
 def test_nodes_that_should_meet_are_at_least_two() -> None:
@@ -234,4 +254,4 @@ def test_nodes_that_should_meet_are_at_least_two() -> None:
 
 def test_memory_that_the_shared_memory_would_fill_is_refused() -> None:
     with pytest.raises(RequestError, match="leaves nothing beside the shared memory, 8 GiB"):
-        render_smoke_job(replace(ONE_NODE, memory_bytes=8 * GIB))
+        render_smoke_job(changed(memory_bytes=8 * GIB))

@@ -6,11 +6,14 @@ from collections.abc import Callable
 from typing import Final
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from gpuimg.errors import RequestError
 from gpuimg.export import values
 from gpuimg.export.values import Toleration
 from tests.unit.export.hostile import refuses
+from tests.unit.export.kubelet import expand
 
 CHECKS: Final[dict[str, Callable[[str], object]]] = {
     "job_name": lambda text: values.job_name(text, pods=1),
@@ -21,6 +24,11 @@ CHECKS: Final[dict[str, Callable[[str], object]]] = {
     "environment": values.environment,
     "cpus": values.cpus,
     "device": values.device,
+    "secret_variable": values.secret_variable,
+    "claim": values.claim,
+    "job_set_name": lambda text: values.job_set_name(text, group="node", pods=1),
+    "pytorch_job_name": lambda text: values.pytorch_job_name(text, pods=1),
+    "server_name": values.server_name,
     "program": values.program,
 }
 HOSTILE: Final = ["", "a b", "a\nkind: Pod", "$(id)", "`id`", "a\x1b[2J", "a\u202e", "-rf", "../x", 'a"', "a: b", "ä"]
@@ -38,10 +46,59 @@ def test_no_value_steers_a_terminal(value: str) -> None:
         values.environment(f"NAME={value}")
 
 
-@pytest.mark.parametrize("name", ["JOB_COMPLETION_INDEX", "GPUIMG_NODE"])
+@pytest.mark.parametrize("name", ["JOB_COMPLETION_INDEX", "GPUIMG_NODE", "RANK", "MASTER_ADDR", "PET_NNODES"])
 def test_what_says_which_pod_it_is_cannot_be_set(name: str) -> None:
     with pytest.raises(RequestError, match="can't be set by hand"):
         values.environment(f"{name}=0")
+    with pytest.raises(RequestError, match="can't be set by hand"):
+        values.secret_variable(f"{name}=secret/key")
+
+
+@pytest.mark.parametrize("name", ["HF_TOKEN", "WANDB_API_KEY", "password"])
+def test_a_secret_comes_from_the_cluster(name: str) -> None:
+    """Whoever has the file could read it, and it is there to be committed."""
+    with pytest.raises(RequestError, match="looks like a secret") as caught:
+        values.environment(f"{name}=hunter2")
+    assert "hunter2" not in caught.value.message
+    assert caught.value.hints == (f"--env-secret {name}=SECRET/KEY takes it from a Secret of the cluster",)
+
+
+def test_a_secrets_key_and_a_claim_are_read() -> None:
+    assert values.secret_variable("HF_TOKEN=team.hf/token_1.txt") == values.SecretVariable(
+        name="HF_TOKEN", secret="team.hf", key="token_1.txt"
+    )
+    assert values.claim("data:/data") == values.Claim(name="data", path="/data")
+    assert values.claim("data:/data/sets/:ro") == values.Claim(name="data", path="/data/sets", read_only=True)
+
+
+@pytest.mark.parametrize(
+    "text", ["data", "data:", "data:data", "data:/data:rw", "data:/data:ro:x", "Data:/d", "d:/dev/shm", "d:/a/../b"]
+)
+def test_what_is_no_claim_is_refused(text: str) -> None:
+    refuses(values.claim, text)
+
+
+@given(st.text(alphabet=st.one_of(st.sampled_from("$()A "), st.characters()), max_size=30))
+def test_what_users_type_comes_through_the_kubelet_unchanged(text: str) -> None:
+    assert expand(values.literal(text), {"A": "other"}) == text
+
+
+def test_the_kubelet_does_expand() -> None:
+    """The rules that the test above holds `literal` against."""
+    assert expand("$(A) $$(A) $$$(A) $(B) $A $( $", {"A": "x"}) == "x $(A) $x $(B) $A $( $"
+
+
+def test_a_name_leaves_room_for_what_is_made_of_it() -> None:
+    """The webhook of JobSet adds the longest suffix, a StatefulSet a revision, Kubeflow's operator a role."""
+    assert values.job_set_name("a" * 48, group="node", pods=10)
+    with pytest.raises(RequestError, match="JobSet of 11 pods"):
+        values.job_set_name("a" * 48, group="node", pods=11)
+    assert values.pytorch_job_name("a" * 54, pods=2)
+    with pytest.raises(RequestError, match="PyTorchJob of 2 pods"):
+        values.pytorch_job_name("a" * 55, pods=2)
+    assert values.server_name("a" * 52)
+    with pytest.raises(RequestError, match="StatefulSet"):
+        values.server_name("a" * 53)
 
 
 def test_a_name_leaves_room_for_the_highest_index() -> None:

@@ -139,13 +139,13 @@ def test_what_is_no_file_or_no_text_is_said(tmp_path: Path) -> None:
         load_matrix([tmp_path])
 
 
-def test_a_wheel_set_must_say_what_the_row_says(tmp_path: Path, matrix: Matrix) -> None:
+def test_a_wheel_set_must_say_what_the_row_says(tmp_path: Path) -> None:
     folder = tmp_path / "wheels"
     folder.mkdir()
     text = (MATRICES / "wheels" / "2.6.0-cu124.yaml").read_text(encoding="utf-8")
     (folder / "2.6.0-cu124.yaml").write_text(text.replace("9.1.0.70", "9.9.9.9"), encoding="utf-8")
     with pytest.raises(MatrixError, match=r"has nvidia-cudnn-cu12 9\.9\.9\.9, the row in torch\.yaml says 9\.1\.0\.70"):
-        check_wheels(matrix, overlays=[tmp_path])
+        check_wheels(load_matrix([tmp_path]))
 
 
 def test_the_wheel_file_of_another_stack_is_refused(tmp_path: Path) -> None:
@@ -204,3 +204,54 @@ def test_a_company_s_remedy_takes_the_place_of_ours(overlay: Callable[..., Path]
     assert found["fedora"].commands != found["debian"].commands
     with pytest.raises(MatrixError, match="has no source"):
         load_hosts([overlay(remedies=row.format(fields="hints"))])
+
+
+_OWN_BASE = """\
+schema: 1
+bases:
+- name: debian-12
+  image: "{image}"
+  distribution: debian
+  release: "12"
+  python: "3.11"
+  glibc: "2.36"
+  gcc: 12
+  platforms: [linux/amd64]
+  sources:
+  - fields: [image, python, glibc, gcc]
+    source: the company's wiki
+    confidence: stated
+"""
+
+
+@pytest.mark.parametrize(
+    "image",
+    [
+        "registry.example.com/base/debian:12",
+        "registry.example.com:5000/base/debian_slim:12",
+        f"debian:bookworm-slim@sha256:{'0' * 64}",
+    ],
+)
+def test_a_company_s_base_is_a_file_of_one_row(overlay: Callable[..., Path], matrix: Matrix, image: str) -> None:
+    """Of a file in an overlay no section has to be there; the base of a registry may have a port, or a digest."""
+    own = load_matrix([overlay(bases=_OWN_BASE.format(image=image))])
+    assert next((base.name, base.image) for base in own.bases) == ("debian-12", image)
+    assert own.toolkits == matrix.toolkits
+
+
+@pytest.mark.parametrize(
+    "image",
+    [
+        "debian",
+        "debian:12 AS x",
+        "Registry/debian:12",
+        "a:b:c/debian:12",
+        "debian:12@sha256:0",
+        "-x:12",
+        "a//b:12",
+        "a:12;id",
+    ],
+)
+def test_what_is_no_reference_with_a_tag_is_no_base(overlay: Callable[..., Path], image: str) -> None:
+    with pytest.raises(MatrixError, match=r"bases\[0\]\.image"):
+        load_matrix([overlay(bases=_OWN_BASE.format(image=image))])

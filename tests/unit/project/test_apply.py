@@ -50,11 +50,11 @@ def test_settings_are_those_of_the_image(tmp_path: Path) -> None:
         command=("python", "train.py"),
         code=(Code(source=tmp_path, target="/app"),),
     )
-    settings = image_settings(image, Settings(ca_bundle=b"of the host", overlays=(tmp_path,)))
+    settings = image_settings(image, Settings(ca_bundle=b"of the host"))
     assert (settings.platform, settings.packages, settings.workdir) == (Platform.AMD64, ("libgl1",), "/app")
     assert (settings.environment, settings.command) == ({"A": "1"}, ("python", "train.py"))
     assert [(copy.target, copy.files) for copy in settings.code] == [("/app", (".dockerignore", "train.py"))]
-    assert (settings.ca_bundle, settings.overlays) == (b"of the host", (tmp_path,))
+    assert settings.ca_bundle == b"of the host"
 
 
 def test_the_files_certificates_beat_those_of_the_host(tmp_path: Path) -> None:

@@ -1,0 +1,80 @@
+"""Values that users give for a container on another machine, checked before a file has them."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from typing import Final
+
+from gpuimg import settings
+from gpuimg.errors import RequestError
+from gpuimg.launch import values as launch_values
+from gpuimg.launch.launch import Mount
+from gpuimg.text import did_you_mean, printable, shown
+
+PULL_POLICIES: Final = ("always", "missing", "never")
+"""https://docs.docker.com/reference/compose-file/services/#pull_policy: those that need nothing else."""
+
+
+def service_name(text: str) -> str:
+    """`text` if it can name a service, and with that a container. Raises RequestError."""
+    if not re.fullmatch(r"[a-z0-9][a-z0-9_-]{0,62}", text, re.ASCII):
+        raise RequestError(
+            f"`{shown(text)}` can't name a service", hints=["use at most 63 of a-z, 0-9, _ and -: --name train"]
+        )
+    return text
+
+
+def title(text: str) -> str:
+    """`text` if an editor can show it as a name. Raises RequestError."""
+    if not text.strip() or printable(text) != text or len(text) > 80:
+        raise RequestError(f"`{shown(text)}` can't be a name to show", hints=["use at most 80 characters: --name bert"])
+    return text
+
+
+def variable(text: str, *, start: str = "where the container is started") -> tuple[str, str | None]:
+    """Name and value of ``NAME=VALUE``; of ``NAME`` alone no value: the one that it has at the `start`.
+
+    Raises RequestError, also for a value that looks like a secret: the file is there to be shared.
+    """
+    name, value = launch_values.variable(text)
+    if not re.fullmatch(r"[A-Za-z0-9_]+", name, re.ASCII) or printable(value or "") != (value or ""):
+        raise RequestError(f"`{shown(text)}` is no environment variable", hints=["write it as --env NCCL_DEBUG=INFO"])
+    if value is not None and settings.looks_secret(name):
+        raise RequestError(
+            f"{name} looks like a secret, and whoever has the file could read it",
+            hints=[f"--env {name} passes on the value that it has {start}"],
+        )
+    return name, value
+
+
+def mount(text: str) -> Mount:
+    """The mount that ``SOURCE:TARGET[:ro]`` says; a source below the file's folder begins with a dot.
+
+    Raises RequestError.
+    """
+    found = launch_values.mount(text)
+    if found.volume or found.source.startswith(("/", "../", "~/")) or found.source in {".", "..", "~"}:
+        return found
+    return dataclasses.replace(found, source=f"./{found.source}")
+
+
+def command(words: tuple[str, ...]) -> tuple[str, ...]:
+    """`words` if a file can have them as the command. Raises RequestError."""
+    for word in words:
+        if printable(word) != word:
+            raise RequestError(
+                f"`{shown(word)}` has control characters: it can't stand in the file",
+                hints=["put it into a script of its own, and name that"],
+            )
+    return words
+
+
+def pull_policy(text: str) -> str:
+    """`text` if Compose knows it as a rule when to pull. Raises RequestError."""
+    if text not in PULL_POLICIES:
+        raise RequestError(
+            f"`{shown(text)}` says nothing of when to pull",
+            hints=[*did_you_mean(text, PULL_POLICIES), f"use {', '.join(PULL_POLICIES)}"],
+        )
+    return text

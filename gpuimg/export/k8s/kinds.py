@@ -1,0 +1,82 @@
+"""Which kinds of manifest there are, which one an image gets, and what users can say of each. Pure: asks no cluster."""
+
+from __future__ import annotations
+
+import urllib.parse
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+from gpuimg.errors import RequestError
+from gpuimg.export.image import ExportedImage
+from gpuimg.export.k8s.train import JOB, JOB_SET, PYTORCH_JOB
+from gpuimg.facts import Flavor
+from gpuimg.launch.ports import JUPYTER
+from gpuimg.text import did_you_mean, shown
+
+SMOKE: Final = "smoke"
+NOTEBOOK: Final = "notebook"
+KINDS: Final = (JOB, JOB_SET, PYTORCH_JOB, NOTEBOOK)
+_TRAINING: Final = (JOB, JOB_SET, PYTORCH_JOB)
+_FITS: Final[Mapping[str, tuple[str, ...]]] = {
+    "--multi-node": (SMOKE,),
+    "--only": (SMOKE,),
+    "--skip": (SMOKE,),
+    "--nodes": (SMOKE, *_TRAINING),
+    "--timeout": (SMOKE, *_TRAINING),
+    "--no-torchrun": _TRAINING,
+    "--max-restarts": _TRAINING,
+    "--storage": (NOTEBOOK,),
+    "--storage-class": (NOTEBOOK,),
+    "a command": _TRAINING,
+}
+"""Options that mean something to some kinds alone."""
+_NAMES: Final = {SMOKE: "--smoke", NOTEBOOK: "a notebook"}
+_SERVE: Final = "serve"
+
+
+def choose_kind(named: str | None, image: ExportedImage, *, smoke: bool, nodes: int, command: Sequence[str]) -> str:
+    """The kind that was `named`, or the one that the image is for. Raises RequestError where that is none."""
+    if smoke:
+        if named is not None:
+            raise RequestError("--smoke is a kind of its own", hints=["leave --smoke or --kind out"])
+        return SMOKE
+    flavor = image.label("flavor")
+    if named is not None:
+        if named not in KINDS:
+            hints = [*did_you_mean(named, list(KINDS)), f"kinds are {', '.join(KINDS)}"]
+            raise RequestError(f"there is no kind `{shown(named)}`", hints=hints)
+        if named == NOTEBOOK and flavor and flavor != JUPYTER:
+            raise RequestError(
+                f"{image.reference} is of flavor {flavor}, which has no notebook server",
+                hints=["name one that has: 2.6-cu124-jupyter"],
+            )
+        return named
+    if flavor == JUPYTER and not command:
+        return NOTEBOOK
+    if flavor == _SERVE:
+        raise RequestError(
+            f"{image.reference} is of flavor {_SERVE}: no kind of manifest knows what it serves with",
+            hints=["--kind job runs a command in it once: --kind job -- python predict.py"],
+        )
+    return JOB if nodes == 1 else JOB_SET
+
+
+def refuse_strays(kind: str, given: Mapping[str, bool]) -> None:
+    """Raise RequestError for an option that was `given` and means nothing to `kind`."""
+    for option, is_given in given.items():
+        if is_given and kind not in _FITS[option]:
+            kinds = ", ".join(_NAMES.get(each, each) for each in _FITS[option])
+            raise RequestError(
+                f"{option} means nothing to {_NAMES.get(kind, f'a {kind}')}", hints=[f"it is for {kinds}: leave it out"]
+            )
+
+
+def health(flavors: Sequence[Flavor], name: str) -> tuple[str, int]:
+    """Path and port that the health check of a flavor asks. Raises RequestError where it has none."""
+    url = next((flavor.health for flavor in flavors if flavor.name == name), None)
+    if url is None:
+        raise RequestError(
+            f"flavor {name} has no health check to ask", hints=["give it `health` in flavors.yaml: --matrix-dir"]
+        )
+    parts = urllib.parse.urlsplit(url)
+    return parts.path or "/", parts.port or 80

@@ -1,0 +1,144 @@
+"""The pod that every kind of manifest has: where it runs, what it may, what it gets. Pure: asks no cluster."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from gpuimg.errors import RequestError
+from gpuimg.export.values import Claim, SecretVariable, Toleration, literal, quantity
+from gpuimg.report import figures
+
+GIB: Final = 2**30
+PORT: Final = 29500
+"""torchrun's own default."""
+GPU_MEMORY_BYTES: Final = 32 * GIB
+"""For each GPU: its process, the workers that load data for it, and the weights on their way to it."""
+GPU_REQUEST_BYTES: Final = 4 * GIB
+"""For each GPU: what a node must have free where the user names no memory; a small node has less than the limit."""
+USER: Final = 1000
+"""Of gpuimg's images; its group is 0, or the same number."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Volume:
+    """What is mounted: a claim, a ConfigMap, or where both are None an empty folder that ends with the pod."""
+
+    name: str
+    claim: str | None = None
+    config_map: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VolumeMount:
+    """A place of a volume."""
+
+    volume: str
+    path: str
+    read_only: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pod:
+    """What users say of it, checked by `gpuimg.export.values`, and below that what the kind of manifest adds."""
+
+    image: str
+    non_root: bool
+    """Whether the image is known to run as `USER`."""
+    arch: str | None = None
+    """The only architecture that the image is for, in Kubernetes' words."""
+    name: str
+    """Of what the manifest makes, which the pods' names begin with."""
+    namespace: str | None = None
+    gpus: int = 1
+    shm_bytes: int = 8 * GIB
+    memory_bytes: int | None = None
+    """Of the container, its shared memory counted; None: as much as the GPUs ask for."""
+    cpus: str | None = None
+    image_pull_secret: str | None = None
+    node_labels: tuple[tuple[str, str], ...] = ()
+    tolerations: tuple[Toleration, ...] = ()
+    rdma: tuple[str, int] | None = None
+    ptrace: bool = False
+    """Whether processes may open each other's memory, which CUDA IPC needs beside expandable segments."""
+    runtime_class: str | None = None
+    environment: tuple[tuple[str, str], ...] = ()
+    secrets: tuple[SecretVariable, ...] = ()
+    claims: tuple[Claim, ...] = ()
+
+    app: str = "gpuimg"
+    """What the label ``app.kubernetes.io/name`` says."""
+    container: str = "main"
+    command: tuple[str, ...] = ()
+    """As Kubernetes reads it, which expands ``$(NAME)``; empty: the image's own."""
+    restart: str | None = None
+    """When the container is started again; None: the kind says so."""
+    deadline_s: int | None = None
+    grace_s: int | None = None
+    subdomain: str | None = None
+    apart: bool = False
+    """Whether no two of them share a node."""
+    node_variable: str | None = None
+    """The variable that gets the node's name."""
+    own_environment: tuple[tuple[str, str], ...] = ()
+    """Variables of the kind, in the place of which users may put theirs; Kubernetes expands ``$(NAME)`` in them."""
+    ports: tuple[tuple[str, int], ...] = ()
+    health: tuple[str, int] | None = None
+    """Path and port that answer where the server is up."""
+    volumes: tuple[Volume, ...] = ()
+    mounts: tuple[VolumeMount, ...] = ()
+    own_secrets: tuple[SecretVariable, ...] = ()
+    storage: bool = False
+    """Whether the kind brings storage of its own that outlives the pod."""
+
+
+def pod_values(pod: Pod, *, memory_bytes: int | None = None, request_bytes: int | None = None) -> Mapping[str, Any]:
+    """What the template of the pod is filled with.
+
+    Args:
+        memory_bytes: What the processes get beside the shared memory where the user names no memory; None: by the GPU.
+        request_bytes: What a node must have free then; None: by the GPU.
+
+    Raises RequestError where shared memory would leave no other, or two volumes share a place.
+    """
+    if pod.memory_bytes is not None and pod.memory_bytes <= pod.shm_bytes:
+        memory, shm = figures.size(pod.memory_bytes), figures.size(pod.shm_bytes)
+        raise RequestError(
+            f"--memory {memory} leaves nothing beside the shared memory, {shm}, which counts towards it",
+            hints=["give more with --memory, or less with --shm-size"],
+        )
+    places = [mount.path for mount in pod.mounts] + [claim.path for claim in pod.claims]
+    twice = next((place for place in places if places.count(place) > 1), None)
+    if twice is not None:
+        raise RequestError(f"two volumes share the place {twice}", hints=["name another path: --pvc data:/data"])
+    claims = list(dict.fromkeys(claim.name for claim in pod.claims))
+    names = {claim: f"claim-{number}" for number, claim in enumerate(claims)}
+    return {
+        "pod": pod,
+        "user": USER,
+        "shm": quantity(pod.shm_bytes),
+        "memory": quantity(pod.memory_bytes or pod.shm_bytes + (memory_bytes or GPU_MEMORY_BYTES * pod.gpus)),
+        "memory_request": None if pod.memory_bytes else quantity(request_bytes or GPU_REQUEST_BYTES * pod.gpus),
+        "node_labels": {**({"kubernetes.io/arch": pod.arch} if pod.arch else {}), **dict(pod.node_labels)},
+        "environment": dict(pod.own_environment) | {name: literal(value) for name, value in pod.environment},
+        "secrets": [*pod.own_secrets, *pod.secrets],
+        "secret_names": {
+            name: [each for each in pod.secrets if each.secret == name]
+            for name in dict.fromkeys(secret.secret for secret in pod.secrets)
+        },
+        "claim_names": claims,
+        "has_storage": pod.storage or bool(claims),
+        "capabilities": [
+            *(["IPC_LOCK"] if pod.rdma else []),
+            *(["SYS_PTRACE"] if pod.ptrace else []),
+        ],
+        "volumes": [*pod.volumes, *(Volume(name=names[claim], claim=claim) for claim in claims)],
+        "mounts": [
+            *pod.mounts,
+            *(
+                VolumeMount(volume=names[claim.name], path=claim.path, read_only=claim.read_only)
+                for claim in pod.claims
+            ),
+        ],
+    }

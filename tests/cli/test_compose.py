@@ -1,0 +1,118 @@
+"""From the command line to files for Compose and for editors: no engine is there."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+import yaml
+
+from gpuimg.cli import app
+
+PROJECT: Final = """\
+schema: 1
+name: bert
+repository: registry.example.com/team/bert
+spec: 2.6-cu124
+code: .
+workdir: /app
+command: [python, train.py]
+"""
+
+
+def exported(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[str, Any]:
+    """The file, and what YAML reads in it."""
+    assert app.run(["export", "--format", "compose", *arguments]) == 0
+    text = capsys.readouterr().out
+    return text, yaml.safe_load(text)
+
+
+def test_a_spec_becomes_a_service(capsys: pytest.CaptureFixture[str]) -> None:
+    text, found = exported(capsys, "2.6-cu124")
+    assert "#   docker compose run --rm train python train.py\n" in text
+    assert "# `gpuimg build 2.6-cu124` makes the image, which no registry has.\n" in text
+    train = found["services"]["train"]
+    assert (train["image"], train["pull_policy"]) == ("gpuimg:2.6.0-cu124-py311-runtime", "never")
+
+
+def test_a_spec_in_a_registry_is_pulled(capsys: pytest.CaptureFixture[str]) -> None:
+    text, found = exported(capsys, "2.6-cu124", "--repository", "registry.example.com/team/gpuimg")
+    assert "# `gpuimg build 2.6-cu124 --repository registry.example.com/team/gpuimg` makes the image.\n" in text
+    assert "pull_policy" not in found["services"]["train"]
+
+
+def test_a_notebook_gets_its_token_from_outside(capsys: pytest.CaptureFixture[str]) -> None:
+    text, found = exported(capsys, "2.6-cu124-jupyter", "--port", "9999")
+    assert "# then open http://127.0.0.1:9999/lab and log in with the token." in text
+    notebook = found["services"]["notebook"]
+    assert notebook["ports"] == ["127.0.0.1:9999:8888"]
+    (token,) = notebook["environment"]
+    assert token.startswith("JUPYTER_TOKEN=${JUPYTER_TOKEN:?")
+
+
+def test_an_images_name_says_that_it_is_a_notebook(capsys: pytest.CaptureFixture[str]) -> None:
+    """As with `gpuimg run`; whose home it has isn't known."""
+    _, found = exported(capsys, "registry.example.com/team/gpuimg:2.6.0-cu124-py311-jupyter")
+    assert found["services"]["notebook"]["ports"] == ["127.0.0.1:8888:8888"]
+    assert "volumes" not in found
+
+
+def test_the_project_is_the_default(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "gpuimg.yaml").write_text(PROJECT, encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    text, found = exported(capsys, "-v", "./data:/data", "-e", "WANDB_API_KEY")
+    assert "# `gpuimg build` makes the image.\n" in text
+    assert "#   docker compose up\n" in text
+    assert str(tmp_path) not in text
+    train = found["services"]["train"]
+    assert train["image"] == "registry.example.com/team/bert:latest"
+    assert "working_dir" not in train
+    assert [mount["source"] for mount in train["volumes"]] == [".", "home", "./data"]
+
+
+def test_a_template_of_the_users_takes_the_place_of_ours(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "compose").mkdir()
+    (tmp_path / "compose" / "compose.yaml.j2").write_text("services: {{ '{' }}{{ name }}: {}}\n", encoding="utf-8")
+    _, found = exported(capsys, "2.6-cu124", "--template-dir", str(tmp_path))
+    assert found == {"services": {"train": {}}}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--pull-policy", "nevr"], "`nevr` says nothing of when to pull"),
+        (["--memory", "much"], "`much` is not a size"),
+        (["-v", "data"], "`data` is no mount"),
+        (["-p", "http"], "`http` is no port to publish"),
+        (["--listen", "everywhere"], "`everywhere` is no IP address"),
+        (["--user", "a b"], "`a b` is no user"),
+        (["--", "a\nb: c"], r"`a\nb: c` has control characters"),
+    ],
+)
+def test_what_cannot_be_exported_is_refused(
+    arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert app.run(["export", "--format", "compose", "2.6-cu124", *arguments]) == 2
+    found = capsys.readouterr()
+    assert not found.out
+    assert message in found.err
+    assert "hint:" in found.err
+
+
+def test_an_editor_gets_the_projects_image(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "gpuimg.yaml").write_text(PROJECT, encoding="utf-8")
+    (tmp_path / ".devcontainer").mkdir()
+    monkeypatch.chdir(tmp_path)
+    file = Path(".devcontainer", "devcontainer.json")
+    assert app.run(["export", "--format", "devcontainer", "-o", str(file), "--name", "BERT", "--forward", "6006"]) == 0
+    assert "`gpuimg build` makes the image" in capsys.readouterr().err
+    fields = json.loads(file.read_text(encoding="utf-8"))
+    assert (fields["name"], fields["image"]) == ("BERT", "registry.example.com/team/bert:latest")
+    assert (fields["workspaceFolder"], fields["forwardPorts"]) == ("/workspace", [6006])
+    assert str(tmp_path) not in json.dumps(fields)

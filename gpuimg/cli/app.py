@@ -80,7 +80,10 @@ def run(arguments: list[str]) -> int:
         _console().error(error)
         return error.exit_code
     except _UsageError as error:
-        _console().error(_usage_error(error))
+        if type(error).__name__ == "NoArgsIsHelpError":  # a group of commands alone: its help, and no mistake to name
+            _console().info(error.format_message())
+        else:
+            _console().error(_usage_error(error))
         return RequestError.exit_code
     except (KeyboardInterrupt, typer.Abort):
         code = INTERRUPTED

@@ -91,8 +91,8 @@ def pytorch_job_name(text: str, *, pods: int) -> str:
 
 
 def server_name(text: str) -> str:
-    """`text` if it can name a StatefulSet and its Service. Raises RequestError."""
-    return _name(text, room=_REVISION, what="a StatefulSet", example="notebook")
+    """`text` if it can name a StatefulSet or a Deployment, and its Service. Raises RequestError."""
+    return _name(text, room=_REVISION, what="a server", example="notebook")
 
 
 def _name(text: str, *, room: int, what: str, example: str) -> str:

@@ -31,7 +31,7 @@ PROGRAMS: Final[Mapping[str, str]] = {
     "torchrun": "PyTorch's own start",
 }
 """A program that a reader has, and what it is for; tests don't run it."""
-LOCAL: Final = frozenset({"cat", "cp", "find", "grep", "head", "ls", "mkdir", "sed", "sort", "tail"})
+LOCAL: Final = frozenset({"cat", "cp", "echo", "find", "grep", "head", "ls", "mkdir", "sed", "sort", "tail"})
 """Programs that look at files or change them, which tests run where a reader would."""
 
 _READS_NOTHING: Final = (

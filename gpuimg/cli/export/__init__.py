@@ -11,11 +11,11 @@ from gpuimg.errors import RequestError
 from gpuimg.text import did_you_mean, printable, shorten
 
 FORMATS: Final = {
-    "k8s": "Kubernetes manifests: a training run, a notebook server, or the smoke step.",
-    "apptainer": "A definition file, of which Apptainer builds a .sif.",
-    "slurm": "A batch script that trains on one node or several.",
+    "k8s": "Kubernetes manifests: training, a notebook, a server, checks.",
     "compose": "A compose.yaml, by which Docker Compose starts it.",
     "devcontainer": "A devcontainer.json, by which editors work in it.",
+    "apptainer": "A definition file, of which Apptainer builds a .sif.",
+    "slurm": "A batch script that trains on one node or several.",
     "github": "A workflow of GitHub that builds, checks and pushes images.",
     "gitlab": "A pipeline of GitLab that builds, checks and pushes images.",
     "bake": "A file for `docker buildx bake`, and its contexts.",

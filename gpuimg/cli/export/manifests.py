@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 _SMOKE_MINUTES: Final = 120
 _STORAGE: Final = "50g"
-_NAMES: Final = {"smoke": "gpuimg-smoke", "notebook": "notebook"}
+_NAMES: Final = {"smoke": "gpuimg-smoke", "notebook": "notebook", "server": "server"}
 
 
 def read_name(kind: str, text: str | None, *, nodes: int) -> str:
@@ -21,7 +21,7 @@ def read_name(kind: str, text: str | None, *, nodes: int) -> str:
     from gpuimg.export.k8s import kinds, train
 
     named = text if text is not None else _NAMES.get(kind, "train")
-    if kind == kinds.NOTEBOOK:
+    if kind in {kinds.NOTEBOOK, kinds.SERVER}:
         return values.server_name(named)
     if kind == train.JOB_SET:
         return values.job_set_name(named, group=train.GROUP, pods=nodes)
@@ -158,6 +158,25 @@ def notebook(
         storage_class=_object_name(storage_class, option="--storage-class"),
     )
     return render_notebook(server, template_dirs=templates)
+
+
+def server(
+    image: ExportedImage, pod: Pod, *, command: Sequence[str], matrix_dir: Sequence[Path], templates: Sequence[Path]
+) -> str:
+    """A server of the user's own."""
+    from gpuimg.export import hpc
+    from gpuimg.export.k8s.kinds import SERVE, health
+    from gpuimg.export.k8s.server import Server, render_server
+    from gpuimg.matrix import load_matrix
+
+    flavors = load_matrix(tuple(matrix_dir)).flavors
+    own = Server(
+        pod=pod,
+        python=image.python,
+        command=hpc.command(tuple(command or image.command), torchrun=False, what="the manifest"),
+        health=health(flavors, image.label("flavor") or SERVE, own=dict(pod.environment).get("HEALTH_URL")),
+    )
+    return render_server(own, template_dirs=templates)
 
 
 def _object_name(text: str | None, *, option: str) -> str | None:

@@ -97,7 +97,7 @@ def test_a_name_leaves_room_for_what_is_made_of_it() -> None:
     with pytest.raises(RequestError, match="PyTorchJob of 2 pods"):
         values.pytorch_job_name("a" * 55, pods=2)
     assert values.server_name("a" * 52)
-    with pytest.raises(RequestError, match="StatefulSet"):
+    with pytest.raises(RequestError, match="name a server"):
         values.server_name("a" * 53)
 
 

@@ -188,7 +188,6 @@ def bare_settings(*, flavor: str | None, python: str | None, platform: str | Non
         index_url=None,
         torch_index_url=None,
         ca_bundle=None,
-        matrix_dir=None,
     )
 
 

@@ -23,7 +23,7 @@ COMMANDS: Final = {
     "verify": "Check images, ours or not, from inside.",
     "run": "Start an image with GPUs, shared memory, your folder and your user.",
     "report": "Show saved reports, merge those of several machines, or tell their schema.",
-    "export": "Write what runs images elsewhere.",
+    "export": "Write what builds or runs images elsewhere.",
     "wheel": "Compile the torch wheel of a stack that nobody published.",
     "doctor": "Tell what this host lacks to build and run GPU images.",
     "why": "Tell how a request resolves, or why it can't.",

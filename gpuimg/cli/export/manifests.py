@@ -17,17 +17,16 @@ _NAMES: Final = {"smoke": "gpuimg-smoke", "notebook": "notebook", "server": "ser
 
 def read_name(kind: str, text: str | None, *, nodes: int) -> str:
     """`text` if it can name that kind, or what it is called by itself. Raises RequestError."""
-    from gpuimg.export import values
-    from gpuimg.export.k8s import kinds, train
+    from gpuimg.export.k8s import kinds, names, train
 
     named = text if text is not None else _NAMES.get(kind, "train")
     if kind in {kinds.NOTEBOOK, kinds.SERVER}:
-        return values.server_name(named)
+        return names.server_name(named)
     if kind == train.JOB_SET:
-        return values.job_set_name(named, group=train.GROUP, pods=nodes)
+        return names.job_set_name(named, group=train.GROUP, pods=nodes)
     if kind == train.PYTORCH_JOB:
-        return values.pytorch_job_name(named, pods=nodes)
-    return values.job_name(named, pods=nodes)
+        return names.pytorch_job_name(named, pods=nodes)
+    return names.job_name(named, pods=nodes)
 
 
 def read_pod(
@@ -52,6 +51,7 @@ def read_pod(
     """What the options say of the pod. Raises RequestError for what Kubernetes would refuse."""
     from gpuimg import settings
     from gpuimg.export import values
+    from gpuimg.export.k8s import names
     from gpuimg.export.k8s.pod import Pod
 
     return Pod(
@@ -59,7 +59,7 @@ def read_pod(
         non_root=image.is_ours,
         arch=image.arch,
         name=name,
-        namespace=values.namespace(namespace) if namespace is not None else None,
+        namespace=names.namespace(namespace) if namespace is not None else None,
         gpus=gpus,
         shm_bytes=settings.size_bytes(shm_size),
         memory_bytes=settings.size_bytes(memory) if memory is not None else None,
@@ -180,6 +180,6 @@ def server(
 
 
 def _object_name(text: str | None, *, option: str) -> str | None:
-    from gpuimg.export import values
+    from gpuimg.export.k8s import names
 
-    return None if text is None else values.object_name(text, option=option)
+    return None if text is None else names.object_name(text, option=option)

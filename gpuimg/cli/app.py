@@ -24,7 +24,7 @@ COMMANDS: Final = {
     "verify": "Check images, ours or not, from inside.",
     "run": "Start an image with GPUs, shared memory, your folder and your user.",
     "report": "Show saved reports, merge those of several machines, or tell their schema.",
-    "export": "Write what runs images elsewhere.",
+    "export": "Write what builds or runs images elsewhere.",
     "wheel": "Compile the torch wheel of a stack that nobody published.",
     "doctor": "Tell what this host lacks to build and run GPU images.",
     "why": "Tell how a request resolves, or why it can't.",
@@ -81,7 +81,10 @@ def run(arguments: list[str]) -> int:
         _say(error)
         return error.exit_code
     except _UsageError as error:
-        _say(_usage_error(error))
+        if type(error).__name__ == "NoArgsIsHelpError":  # a group of commands alone: its help, and no mistake to name
+            _console().info(error.format_message())
+        else:
+            _say(_usage_error(error))
         return RequestError.exit_code
     except (KeyboardInterrupt, typer.Abort):
         code = INTERRUPTED

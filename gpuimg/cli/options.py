@@ -198,6 +198,20 @@ def plan_settings(
     )
 
 
+def bare_settings(*, flavor: str | None, python: str | None, platform: str | None) -> Settings:
+    """Give the settings of a plan that asks for nothing beside what a spec can say, and a platform."""
+    return plan_settings(
+        flavor=flavor,
+        python=python,
+        platform=platform,
+        base=None,
+        extra=None,
+        index_url=None,
+        torch_index_url=None,
+        ca_bundle=None,
+    )
+
+
 def given_for_project(wanted: Settings, *, platform: str | None, ca_bundle: Path | None) -> dict[str, Any]:
     """What options say of an image of a project, by the names of its fields; None: nothing."""
     return {

@@ -153,7 +153,7 @@ def build_order(engine: Engine, order: Order, console: Console, results: outcome
     from gpuimg.engine.images import discard_untagged, tag_image
 
     plan, context, job = order.plan, order.context, order.job
-    title = context.tags[0]
+    title, tags = context.tags[0], (*context.tags, *job.tags)
     with BuildView(console, title) as view:
         image = build_image(
             engine,
@@ -168,14 +168,15 @@ def build_order(engine: Engine, order: Order, console: Console, results: outcome
         if job.smoke is not None:
             named = dataclasses.replace(image, reference=title)
             report = verify_with_view(engine, named, console, job.smoke, title=title)
-            results.add(report)
             if not _is_what_it_says(report):
+                results.add(report)
                 console.warning(
                     f"{title} is not tagged but removed, since its stack is not what its tags would say; "
                     "build it with --no-verify to look inside"
                 )
                 return
-        image = tag_image(engine, image, [*context.tags, *job.tags])
+            results.add(dataclasses.replace(report, image=dataclasses.replace(named, tags=tags)))
+        image = tag_image(engine, image, tags)
     console.info(f"built {', '.join(image.tags)} ({image.size_bytes / 1e9:.2f} GB)")
 
 

@@ -15,6 +15,7 @@ from typing import Any, Final
 
 from gpuimg.errors import RequestError
 from gpuimg.model import Context
+from gpuimg.text import shown
 from gpuimg.versions import Platform
 
 FILE: Final = "docker-bake.json"
@@ -44,9 +45,11 @@ def bake_context(images: Sequence[BakeImage], *, registry_cache: bool = False) -
         registry_cache: whether builds read and write a cache beside the image, in its own repository.
 
     Raises:
-        RequestError: two images would be one target or one context.
+        RequestError: two images would be one target or one context, or no registry has one that a cache is for.
     """
     _refuse_same(images)
+    if registry_cache:
+        _refuse_local(images)
     files: dict[str, bytes] = {
         FILE: (json.dumps(_document(images, registry_cache=registry_cache), indent=2) + "\n").encode()
     }
@@ -65,6 +68,16 @@ def bake_context(images: Sequence[BakeImage], *, registry_cache: bool = False) -
         large=large,
         code=code,
     )
+
+
+def read_cache(text: str | None) -> bool:
+    """Whether builds keep a cache, as ``--cache-to`` says it. Raises RequestError for a place where none can be."""
+    if text not in {None, "registry"}:
+        raise RequestError(
+            f"`{shown(str(text))}` keeps no cache",
+            hints=["--cache-to registry keeps one beside each image, in its repository"],
+        )
+    return text is not None
 
 
 def target_name(name: str) -> str:
@@ -125,4 +138,13 @@ def _refuse_same(images: Sequence[BakeImage]) -> None:
             raise RequestError(
                 f"two images would both be the target `{target_name(image.name)}`: {other} and {reference}",
                 hints=["name each image once; two specs may come to the same image"],
+            )
+
+
+def _refuse_local(images: Sequence[BakeImage]) -> None:
+    for reference in (image.context.tags[0] for image in images):
+        if "/" not in reference:
+            raise RequestError(
+                f"no registry has `{reference}`, nor a cache beside it",
+                hints=["name one that you may push to: --repository registry.example.com/team/gpuimg"],
             )

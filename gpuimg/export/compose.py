@@ -31,7 +31,7 @@ class Service:
     made_by: str | None = None
     """The command that makes the image; None: it is somebody else's."""
     pull_policy: str | None = None
-    """None: Compose's own, which pulls what is missing."""
+    """None: Compose's own, which pulls what is missing, but never where no registry has the image."""
     platform: str | None = None
 
     @property
@@ -49,6 +49,7 @@ def render_compose(service: Service, *, template_dirs: Sequence[Path] = ()) -> s
         "launch": launch,
         "image": image,
         "name": launch.name or "train",
+        "pull_policy": service.pull_policy or ("never" if image.is_local else None),
         "server": server,
         "jupyter": server is not None and server.jupyter,
         "page": server.page if server is not None else None,

@@ -119,5 +119,16 @@ def command(words: tuple[str, ...], *, torchrun: bool, what: str = "the script")
     return words
 
 
+def torchrun_word(text: str) -> str:
+    """`text` as torchrun hands it on unchanged; but for ``${local_rank}``, which it fills in, it reads ``$$`` as ``$``.
+
+    https://github.com/pytorch/pytorch/blob/main/torch/distributed/elastic/utils/api.py
+
+    >>> torchrun_word("a$$b $5"), torchrun_word("$HOME/${local_rank}")
+    ('a$$$$b $$5', '$HOME/${local_rank}')
+    """
+    return text.replace("$", "$$") if "$$" in text else text
+
+
 def _ending(option: str) -> str:
     return f".{option.removeprefix('--')}"

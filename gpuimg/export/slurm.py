@@ -10,6 +10,7 @@ from typing import Final
 import gpuimg
 from gpuimg.errors import RequestError
 from gpuimg.export.apptainer import pullable, sif_name
+from gpuimg.export.hpc import torchrun_word
 from gpuimg.export.image import ExportedImage
 from gpuimg.launch.decide import ULIMITS
 from gpuimg.launch.launch import Mount
@@ -68,13 +69,14 @@ def render_job(job: Job, *, template_dirs: Sequence[Path] = ()) -> str:
     torchrun = job.torchrun and job.processes > 1
     signal_name, _, signal_seconds = (job.signal or "").partition("@")
     is_script = job.command[0].endswith(".py")
+    command = tuple(map(torchrun_word, job.command)) if torchrun else job.command
     values = {
         "version": gpuimg.__version__,
         "job": job,
         "image": job.image,
         "torchrun": torchrun,
         "script": is_script,
-        "command": (job.image.python, *job.command) if is_script and not torchrun else job.command,
+        "command": (job.image.python, *command) if is_script and not torchrun else command,
         "sif": job.image_file or sif_name(job.image.reference),
         "source": pullable(job.image.reference),
         "uri": enroot_uri(job.image.reference),

@@ -13,11 +13,11 @@ from gpuimg import settings
 from gpuimg.errors import RequestError
 from gpuimg.text import printable, shown
 
-_LABEL: Final = r"[a-z0-9](?:[-a-z0-9]*[a-z0-9])?"
-_SUBDOMAIN: Final = rf"{_LABEL}(?:\.{_LABEL})*"
+LABEL: Final = r"[a-z0-9](?:[-a-z0-9]*[a-z0-9])?"
+SUBDOMAIN: Final = rf"{LABEL}(?:\.{LABEL})*"
 _WORD: Final = r"[A-Za-z0-9](?:[-A-Za-z0-9_.]*[A-Za-z0-9])?"
 _VARIABLE: Final = r"[A-Za-z_][A-Za-z0-9_]{0,127}"
-_KEY: Final = re.compile(rf"(?:(?P<domain>{_SUBDOMAIN})/)?(?P<name>{_WORD})", re.ASCII)
+_KEY: Final = re.compile(rf"(?:(?P<domain>{SUBDOMAIN})/)?(?P<name>{_WORD})", re.ASCII)
 _EFFECTS: Final = ("NoSchedule", "PreferNoSchedule", "NoExecute")
 _OURS: Final = (
     "JOB_COMPLETION_INDEX",
@@ -31,10 +31,6 @@ _OURS: Final = (
 """Variables that say which pod or process it is, or who may come in."""
 _LAUNCHERS: Final = ("MASTER_", "PET_", "TORCHELASTIC_")
 """What the names of variables begin with that torchrun and Kubeflow's operator set."""
-_POD_SUFFIX: Final = "-abcde"
-"""As long as what Kubernetes adds to the name of a Job's pod."""
-_REVISION: Final = 11
-"""So many characters a StatefulSet adds to its name for a label of its pods, which has 63."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,68 +58,6 @@ class Claim:
     name: str
     path: str
     read_only: bool = False
-
-
-def job_name(text: str, *, pods: int) -> str:
-    """`text` if it can name a Job of `pods` pods and their Service. Raises RequestError.
-
-    Its pods are called ``NAME-INDEX``, which must be a DNS label too; a Service's name begins with a letter.
-    """
-    return _name(text, room=len(f"-{pods - 1}"), what=f"a Job of {pods} pods", example="gpuimg-smoke")
-
-
-def job_set_name(text: str, *, group: str, pods: int) -> str:
-    """`text` if it can name a JobSet whose only Job is `group`, with `pods` pods. Raises RequestError.
-
-    JobSet's webhook wants room for ``-GROUP-0-INDEX`` and for what Kubernetes adds to a pod's name.
-    """
-    room = len(f"-{group}-0-{pods - 1}{_POD_SUFFIX}")
-    return _name(text, room=room, what=f"a JobSet of {pods} pods", example="train")
-
-
-def pytorch_job_name(text: str, *, pods: int) -> str:
-    """`text` if it can name a PyTorchJob of `pods` pods. Raises RequestError.
-
-    Each has a Service of its name, ``NAME-master-0`` or ``NAME-worker-INDEX``.
-    """
-    room = len(f"-worker-{max(pods - 2, 0)}")
-    return _name(text, room=room, what=f"a PyTorchJob of {pods} pods", example="train")
-
-
-def server_name(text: str) -> str:
-    """`text` if it can name a StatefulSet and its Service. Raises RequestError."""
-    return _name(text, room=_REVISION, what="a StatefulSet", example="notebook")
-
-
-def _name(text: str, *, room: int, what: str, example: str) -> str:
-    """`text` if it is a DNS label that begins with a letter and leaves `room` characters of 63."""
-    longest = 63 - room
-    if not re.fullmatch(_LABEL, text, re.ASCII) or text[0].isdigit() or len(text) > longest:
-        raise RequestError(
-            f"`{shown(text)}` can't name {what}",
-            hints=[f"use at most {longest} of a-z, 0-9 and -, beginning with a letter: --name {example}"],
-        )
-    return text
-
-
-def namespace(text: str) -> str:
-    """`text` if it can name a namespace (a DNS label). Raises RequestError."""
-    if not re.fullmatch(_LABEL, text, re.ASCII) or len(text) > 63:
-        raise RequestError(
-            f"`{shown(text)}` can't name a namespace",
-            hints=["use at most 63 of a-z, 0-9 and -: --namespace training"],
-        )
-    return text
-
-
-def object_name(text: str, *, option: str) -> str:
-    """`text` if it can name a Secret or a RuntimeClass (a DNS subdomain); `option` gave it. Raises RequestError."""
-    if not re.fullmatch(_SUBDOMAIN, text, re.ASCII) or len(text) > 253:
-        raise RequestError(
-            f"`{shown(text)}` can't be a name in Kubernetes",
-            hints=[f"use a-z, 0-9, - and dots: {option} my-name"],
-        )
-    return text
 
 
 def node_label(text: str) -> tuple[str, str]:
@@ -167,7 +101,7 @@ def environment(text: str) -> tuple[str, str]:
 
 def secret_variable(text: str) -> SecretVariable:
     """The variable that ``NAME=SECRET/KEY`` says. Raises RequestError."""
-    match = re.fullmatch(rf"([A-Za-z]\w{{0,127}})=({_SUBDOMAIN})/([A-Za-z0-9][-.\w]{{0,252}})", text, re.ASCII)
+    match = re.fullmatch(rf"([A-Za-z]\w{{0,127}})=({SUBDOMAIN})/([A-Za-z0-9][-.\w]{{0,252}})", text, re.ASCII)
     if match is None or len(match[2]) > 253:
         raise RequestError(
             f"`{shown(text.partition('=')[0])}=…` names no variable and key of a Secret",  # it may hold a secret itself
@@ -181,7 +115,7 @@ def claim(text: str) -> Claim:
     """The claim that ``CLAIM:PATH[:ro]`` says. Raises RequestError."""
     name, _, rest = text.partition(":")
     path, colon, mode = rest.partition(":")
-    if not re.fullmatch(_SUBDOMAIN, name, re.ASCII) or len(name) > 253 or not path or (colon and mode != "ro"):
+    if not re.fullmatch(SUBDOMAIN, name, re.ASCII) or len(name) > 253 or not path or (colon and mode != "ro"):
         raise RequestError(
             f"`{shown(text)}` is no claim and path",
             hints=["write it as --pvc data:/data or --pvc data:/data:ro; `kubectl get pvc` lists claims"],

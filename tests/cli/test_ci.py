@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from gpuimg.cli import app
 
@@ -134,3 +135,79 @@ def test_buildx_reads_the_file_where_there_is_one(tmp_path: Path) -> None:
     )
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["target"] == found["target"]
+
+
+def exported(capsys: pytest.CaptureFixture[str], *arguments: str) -> Any:
+    assert app.run(["export", *arguments]) == 0
+    return yaml.safe_load(capsys.readouterr().out)
+
+
+def test_a_spec_says_what_options_ask_for(capsys: pytest.CaptureFixture[str]) -> None:
+    """`gpuimg build` of the request comes to the very image that later jobs name."""
+    options = ["--flavor", "devel", "--python", "3.12", "--repository", "ghcr.io/team/gpuimg"]
+    document = exported(capsys, "2.6-cu124", "--format", "gitlab", *options)
+    (row,) = document["build"]["parallel"]["matrix"]
+    assert row["SPEC"] == "2.6-cu124-py312-devel"
+    assert row["IMAGE"] == "ghcr.io/team/gpuimg:2.6.0-cu124-py312-devel"
+    again = exported(capsys, row["SPEC"], "--format", "gitlab", "--repository", "ghcr.io/team/gpuimg")
+    assert again["build"]["parallel"]["matrix"][0]["IMAGE"] == row["IMAGE"]
+
+
+def test_filters_choose_jobs(capsys: pytest.CaptureFixture[str]) -> None:
+    document = exported(capsys, "--all", "--torch", "2.6", "--cuda", "12", "--format", "github")
+    rows = document["jobs"]["build"]["strategy"]["matrix"]["include"]
+    assert [row["spec"] for row in rows] == ["2.6.0-cu126", "2.6.0-cu124"]
+
+
+def test_what_no_registry_has_is_a_warning(capsys: pytest.CaptureFixture[str]) -> None:
+    assert app.run(["export", "2.6-cu124", "--format", "github"]) == 0
+    assert "warning: images are built and checked, and not pushed" in capsys.readouterr().err
+
+
+def test_a_project_is_built_by_its_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """No index is read for its packages, and no path of this machine gets into the file."""
+    (tmp_path / ".git").mkdir()
+    (tmp_path / "train").mkdir()
+    lines = ["schema: 1", "name: bert", "repository: ghcr.io/team/bert", "spec: 2.6-cu124", "extras: [peft]", "code: ."]
+    (tmp_path / "train" / "gpuimg.yaml").write_text("\n".join([*lines, ""]), encoding="utf-8")
+    monkeypatch.chdir(tmp_path / "train")
+    assert app.run(["export", "--format", "github", "-o", str(tmp_path / "images.yml")]) == 0
+    text = (tmp_path / "images.yml").read_text(encoding="utf-8")
+    document = yaml.safe_load(text)
+    assert document["env"]["PROJECT"] == "train/gpuimg.yaml"
+    (row,) = document["jobs"]["build"]["strategy"]["matrix"]["include"]
+    assert (row["spec"], row["image"]) == ("bert", "ghcr.io/team/bert:latest")
+    assert 'gpuimg build "$SPEC" --verify --file "$PROJECT" --json' in text
+    assert str(tmp_path) not in text
+
+
+@pytest.mark.parametrize("form", ["github", "gitlab"])
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["2.6-cu124", "--gpu-runner", "gpu"], "a runner with GPUs needs a registry"),
+        (["2.6-cu124", "--cache-to", "gha"], "`gha` keeps no cache"),
+        (["2.6-cu124", "--repository", '"\nid: x'], "can't name a repository"),
+        (["2.6-cu124", "2.6.0-cu124"], "two requests come to the same image"),
+        (['2.6-cu124"\nx: y'], "is not a spec"),
+        (["2.6-cu124", "--gpu-runner", "gpu]\x1b[2J"], r"`gpu]\x1b[2J` is no label of a runner"),
+        (["2.6-cu124", "--branch", "*"], "`*` can't name a branch"),
+        (["2.6-cu124", "--install", "$(id)"], "`$(id)` is nothing that pip installs"),
+        (["2.6-cu124-devel", "--flavor", "devel", "-o", "missing/x.yml"], "there is no such folder"),
+    ],
+)
+def test_what_no_pipeline_can_have_is_refused(
+    form: str, arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    error = refused(capsys, *arguments, "--format", form)
+    assert message in error
+    assert "hint:" in error
+
+
+def test_a_template_of_the_users_takes_the_place_of_ours(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "ci").mkdir()
+    (tmp_path / "ci" / "gitlab.yml.j2").write_text("jobs: {{ pipeline.images | length }}\n", encoding="utf-8")
+    options = ["--format", "gitlab", "--template-dir", str(tmp_path)]
+    assert exported(capsys, "2.6-cu124", *options) == {"jobs": 1}

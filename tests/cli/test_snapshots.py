@@ -26,6 +26,8 @@ NOTHING_OF_HERE: Final = "--gpus none --shm-size 8g --user 1000:0 --no-mount --n
 
 CASES: Final[dict[str, str | list[str]]] = {
     "help": "--help",
+    "no-command": "",
+    "matrix-no-command": "matrix",
     "build-help": "build --help",
     "render-help": "render --help",
     "verify-help": "verify --help",
@@ -85,6 +87,8 @@ CASES: Final[dict[str, str | list[str]]] = {
     "credentials-in-index": "render 2.6-cu124 --index-url https://me:secret@pypi.example.com/simple",
     "ca-bundle-missing": "render 2.6-cu124 --ca-bundle /nonexistent/ca.pem",
     "export-help": "export --help",
+    "export-github-help": "export --format github --help",
+    "export-gitlab-help": "export --format gitlab --help",
     "export-bake-help": "export --format bake --help",
     "export-bake-no-folder": "export 2.6-cu124 --format bake",
     "export-bake-hostile-repository": [
@@ -100,7 +104,7 @@ CASES: Final[dict[str, str | list[str]]] = {
     "export-k8s-help": "export --format k8s --help",
     "export-no-format": "export 2.6-cu124",
     "export-k8s-no-command": "export 2.6-cu124 --format k8s",
-    "export-k8s-serve": "export 2.6-cu124-serve --format k8s",
+    "export-k8s-server-no-command": "export 2.6-cu124-serve --format k8s",
     "export-k8s-unknown-kind": ["export", "2.6-cu124", "--format", "k8s", "--kind", "jobsets\x1b[2J"],
     "export-k8s-secret": "export 2.6-cu124 --format k8s --env HF_TOKEN=hf_1 -- python train.py",
     "export-k8s-stray-option": "export 2.6-cu124 --format k8s --storage 10g -- python train.py",

@@ -32,6 +32,8 @@ class Built:
 
     tag: str
     stderr: str
+    tags: set[str]
+    """Those that the report says."""
     checks: dict[str, dict[str, Any]]
     junit: str
 
@@ -64,15 +66,21 @@ def built(
     assert done.returncode == 0, done.stderr
     text = (folder / "report.json").read_text()
     assert as_json.loads(text)
-    checks = {check["name"]: check for check in json.loads(text)["reports"][0]["checks"]}
-    return Built(tag=TAG, stderr=done.stderr, checks=checks, junit=(folder / "report.xml").read_text())
+    (report,) = json.loads(text)["reports"]
+    return Built(
+        tag=TAG,
+        stderr=done.stderr,
+        tags=set(report["image"]["tags"]),
+        checks={check["name"]: check for check in report["checks"]},
+        junit=(folder / "report.xml").read_text(),
+    )
 
 
 def test_the_substitution_is_said_and_no_tag_lies(built: Built, engine_client: docker.DockerClient) -> None:
     assert "notice: 2.6.0-cu121 was never published; this is 2.6.0-cu124 instead" in built.stderr
     image = engine_client.images.get(built.tag)
     short = {f"{REPOSITORY}:{tag}" for tag in ("2.6.0-cu124", "2.6-cu124", "2.6-cu121-compat")}
-    assert {TAG, *short} <= set(image.tags)
+    assert {TAG, *short} == built.tags <= set(image.tags)
     assert not [tag for tag in image.tags if "cu121" in tag and "compat" not in tag]
     assert image.labels["io.gpuimg.requested"] == "2.6-cu121"
     assert image.labels["io.gpuimg.cuda"] == "12.4"

@@ -26,7 +26,11 @@ dist.destroy_process_group()
 sys.exit(3 if "--fail" in sys.argv else 0)
 """
 JOB: Final = Job(
-    image=ExportedImage(reference="gpuimg:2.6.0-cu124"), command=("train.py", "a b"), nodes=2, gpus=1, caches=False
+    image=ExportedImage(reference="gpuimg:2.6.0-cu124"),
+    command=("train.py", "a b", "$$HOME"),
+    nodes=2,
+    gpus=1,
+    caches=False,
 )
 
 
@@ -36,5 +40,5 @@ def test_two_nodes_meet_and_compute(torch_python: str, tmp_path: Path) -> None:
     done = cluster.send(JOB, python=torch_python, timeout_s=120, SLURM_JOB_ID=str(os.getpid()))
     assert done.returncode == 0, done.stderr
     seen = [json.loads((tmp_path / f"rank-{rank}.json").read_text(encoding="utf-8")) for rank in (0, 1)]
-    assert [(rank["world"], rank["sum"], rank["words"]) for rank in seen] == [(2, 3.0, ["a b"])] * 2
+    assert [(rank["world"], rank["sum"], rank["words"]) for rank in seen] == [(2, 3.0, ["a b", "$$HOME"])] * 2
     assert {rank["node"] for rank in seen} == {"0", "1"}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import subprocess
 import sys
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any, Final
 import dockerfile
 import pytest
 
+from gpuimg.doctor.examine import examine
 from gpuimg.errors import RequestError
 from gpuimg.matrix import load_matrix, load_wheels
 from gpuimg.matrix.load import load_hosts
@@ -20,6 +22,7 @@ from gpuimg.pipeline.render import render
 from gpuimg.pipeline.resolve import resolve
 from gpuimg.pipeline.spec import parse_spec
 from gpuimg.versions import Platform, PythonVersion
+from tests.unit.doctor.hosts import make_host
 
 _ROOT: Final = Path(__file__).parents[2]
 _EXAMPLES: Final = _ROOT / "docs" / "examples"
@@ -115,11 +118,13 @@ def test_the_stack_is_ours_but_for_torch() -> None:
     assert torch not in ours.torch
 
 
-def test_the_remedy_takes_the_place_of_ours() -> None:
-    (mirrored,) = [
-        row
-        for row in load_hosts([_EXAMPLES / "own-stack" / "matrix"]).remedies
-        if (row.problem, row.distribution) == ("install-toolkit", "debian")
-    ]
-    assert "mirror.example.com" in "".join(mirrored.commands)
-    assert "github.io" not in "".join(mirrored.commands)
+def test_doctor_names_the_companys_remedy(tmp_path: Path) -> None:
+    """On a Debian with a GPU and without NVIDIA's toolkit."""
+    host = make_host(tmp_path)
+    host.driver("550.54.14")
+    subject = dataclasses.replace(host.look(), hosts=load_hosts([_EXAMPLES / "own-stack" / "matrix"]))
+    (finding,) = examine(subject, only=["toolkit"])
+    commands = "\n".join(finding.mend.commands)
+    assert finding.what == "NVIDIA's Container Toolkit is not installed"
+    assert "https://mirror.example.com/nvidia/deb" in commands
+    assert "github.io" not in commands

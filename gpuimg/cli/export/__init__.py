@@ -1,4 +1,4 @@
-"""``gpuimg export``: what runs images elsewhere, written for other programs: a module a format. No engine is asked."""
+"""``gpuimg export``: what builds or runs images elsewhere, by other programs; a module a format. No engine is asked."""
 
 from __future__ import annotations
 
@@ -12,12 +12,14 @@ from gpuimg.errors import RequestError
 from gpuimg.text import did_you_mean, printable, shorten
 
 FORMATS: Final = {
-    "k8s": "Kubernetes manifests: a training run, a notebook server, or the smoke step.",
-    "apptainer": "A definition file, of which Apptainer builds a .sif.",
-    "slurm": "A batch script that trains on one node or several.",
+    "k8s": "Kubernetes manifests: training, a notebook, a server, checks.",
     "compose": "A compose.yaml, by which Docker Compose starts it.",
     "devcontainer": "A devcontainer.json, by which editors work in it.",
-    "bake": "A file for `docker buildx bake`, and the contexts that it builds.",
+    "apptainer": "A definition file, of which Apptainer builds a .sif.",
+    "slurm": "A batch script that trains on one node or several.",
+    "github": "A workflow of GitHub that builds, checks and pushes images.",
+    "gitlab": "A pipeline of GitLab that builds, checks and pushes images.",
+    "bake": "A file for `docker buildx bake`, and its contexts.",
 }
 """What each writes. It is the module of that name."""
 _OPTION: Final = "--format"
@@ -48,8 +50,8 @@ class _Formats(Commands):
 
 app = typer.Typer(
     cls=_Formats,
-    help="Write what runs images elsewhere.\n\nSay what to write by name: `gpuimg export 2.6-cu124 --format k8s`; its"
-    " options: `gpuimg export --format k8s --help`. The formats are:",
+    help="Write what builds or runs images elsewhere.\n\nSay what to write by name: `gpuimg export 2.6-cu124"
+    " --format k8s`; its options: `gpuimg export --format k8s --help`. The formats are:",
     no_args_is_help=True,
     rich_markup_mode=None,
 )

@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from gpuimg.cli import options, planning
 from gpuimg.cli.export.several import CudaVersions, Every, Targets, TorchVersions, wanted_specs
 from gpuimg.errors import RequestError
-from gpuimg.text import shown, shown_path
-
-if TYPE_CHECKING:
-    from gpuimg.export.bake import BakeImage
+from gpuimg.text import shown_path
 
 Folder = Annotated[
     Path | None,
@@ -69,7 +65,7 @@ def bake(
     from gpuimg.cli.console import Console
     from gpuimg.cli.orders import How, Job, project_orders, spec_orders
     from gpuimg.cli.project import select_images
-    from gpuimg.export.bake import BakeImage, bake_context
+    from gpuimg.export.bake import BakeImage, bake_context, read_cache
     from gpuimg.matrix import load_matrix
     from gpuimg.report import figures
     from gpuimg.write import require_folder, write_context
@@ -89,7 +85,6 @@ def bake(
         index_url=index_url,
         torch_index_url=torch_index_url,
         ca_bundle=ca_bundle,
-        matrix_dir=matrix_dir,
     )
     how = How(
         matrix=matrix,
@@ -127,28 +122,9 @@ def bake(
         )
         for name, order in zip(names, orders, strict=True)
     ]
-    write_context(bake_context(images, registry_cache=_keeps_cache(cache_to, images)), output)
+    write_context(bake_context(images, registry_cache=read_cache(cache_to)), output)
     console.info(f"wrote docker-bake.json and {figures.number(len(images), 'context')} to {shown_path(output)}")
     allow = " --allow network.host" if any(image.network == "host" for image in images) else ""
     console.info(f"build: (cd {shlex.quote(str(output))} && docker buildx bake{allow} --load)")
     if cache_to is not None:
         console.info("the cache needs a builder that can write one: docker buildx create --use")
-
-
-def _keeps_cache(where: str | None, images: Sequence[BakeImage]) -> bool:
-    """Raises RequestError for a place where no cache can be."""
-    if where is None:
-        return False
-    if where != "registry":
-        raise RequestError(
-            f"`{shown(where)}` keeps no cache",
-            hints=["--cache-to registry keeps one beside each image, in its repository"],
-        )
-    for image in images:
-        reference = image.context.tags[0]
-        if "/" not in reference:
-            raise RequestError(
-                f"no registry has `{reference}`, nor a cache beside it",
-                hints=["name one that you may push to: --repository registry.example.com/team/gpuimg"],
-            )
-    return True

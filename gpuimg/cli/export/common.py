@@ -81,7 +81,7 @@ def find_image(
     selection = select_among([target] if target else [], console, file=None)
     if selection is not None:
         _refuse_repository(repository, selection.project.label)
-        found = _project_image(the_only_one(selection), load_matrix(tuple(matrix_dir)), platform=platform)
+        found = project_image(the_only_one(selection), load_matrix(tuple(matrix_dir)), platform=platform)
     elif target is None:
         raise RequestError(
             "nothing to export: no image was named, and there is no project file here",
@@ -135,7 +135,7 @@ def _spec_image(
     return _planned(plan, reference)
 
 
-def _project_image(image: ProjectImage, matrix: Matrix, *, platform: str | None) -> ExportedImage:
+def project_image(image: ProjectImage, matrix: Matrix, *, platform: str | None) -> ExportedImage:
     """Planned without its packages, which no export needs, so that no index is read."""
     import dataclasses
 

@@ -101,7 +101,7 @@ def compose(
         launch=decision.launch,
         server=decision.server,
         made_by=container.made_by(image, target, repository),
-        pull_policy=values.pull_policy(pull_policy) if pull_policy else "never" if image.is_local else None,
+        pull_policy=values.pull_policy(pull_policy) if pull_policy is not None else None,
         platform=str(image.platform) if platform is not None else None,
     )
     for notice in (*decision.notices, exposure(wishes, decision.server)):

@@ -16,7 +16,7 @@ def k8s(
     command: Annotated[
         list[str] | None,
         typer.Argument(
-            metavar="COMMAND", help="What to train with, after a --.  [default: the project's]", show_default=False
+            metavar="COMMAND", help="What to run, after a --.  [default: the project's]", show_default=False
         ),
     ] = None,
     smoke: Annotated[bool, typer.Option("--smoke", help="A Job that runs the smoke step on GPU nodes.")] = False,
@@ -25,8 +25,8 @@ def k8s(
         typer.Option(
             "--kind",
             metavar="KIND",
-            help="job, jobset, pytorchjob (Kubeflow) or notebook.  [default: notebook for jupyter images, else job, and"
-            " jobset for several nodes]",
+            help="job, jobset, pytorchjob (Kubeflow), notebook or server.  [default: by the image's flavor; jobset to"
+            " train on several nodes]",
             show_default=False,
         ),
     ] = None,
@@ -58,7 +58,7 @@ def k8s(
         typer.Option(
             "--name",
             metavar="NAME",
-            help="What it is called.  [default: train, notebook or gpuimg-smoke]",
+            help="What it is called.  [default: by its kind, such as train]",
             show_default=False,
         ),
     ] = None,
@@ -141,7 +141,7 @@ def k8s(
     matrix_dir: options.MatrixDir = None,
     template_dir: options.TemplateDir = None,
 ) -> None:
-    """A training run, a notebook server, or the smoke step, on GPU nodes.
+    """A training run, a notebook, a server, or the smoke step, on GPU nodes.
 
     Where there are several GPUs, torchrun starts the command for each; over several nodes as a JobSet, which its
     controller must know, or with `--kind job` as a Job. The file's head has the commands that start it, and says what
@@ -211,6 +211,10 @@ def k8s(
                 storage_class=storage_class,
                 matrix_dir=tuple(matrix_dir or ()),
                 templates=templates,
+            )
+        case "server":
+            text = manifests.server(
+                image, pod, command=command or (), matrix_dir=tuple(matrix_dir or ()), templates=templates
             )
         case _:
             text = manifests.train(

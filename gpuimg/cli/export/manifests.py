@@ -12,22 +12,21 @@ if TYPE_CHECKING:
 
 _SMOKE_MINUTES: Final = 120
 _STORAGE: Final = "50g"
-_NAMES: Final = {"smoke": "gpuimg-smoke", "notebook": "notebook"}
+_NAMES: Final = {"smoke": "gpuimg-smoke", "notebook": "notebook", "server": "server"}
 
 
 def read_name(kind: str, text: str | None, *, nodes: int) -> str:
     """`text` if it can name that kind, or what it is called by itself. Raises RequestError."""
-    from gpuimg.export import values
-    from gpuimg.export.k8s import kinds, train
+    from gpuimg.export.k8s import kinds, names, train
 
     named = text if text is not None else _NAMES.get(kind, "train")
-    if kind == kinds.NOTEBOOK:
-        return values.server_name(named)
+    if kind in {kinds.NOTEBOOK, kinds.SERVER}:
+        return names.server_name(named)
     if kind == train.JOB_SET:
-        return values.job_set_name(named, group=train.GROUP, pods=nodes)
+        return names.job_set_name(named, group=train.GROUP, pods=nodes)
     if kind == train.PYTORCH_JOB:
-        return values.pytorch_job_name(named, pods=nodes)
-    return values.job_name(named, pods=nodes)
+        return names.pytorch_job_name(named, pods=nodes)
+    return names.job_name(named, pods=nodes)
 
 
 def read_pod(
@@ -52,6 +51,7 @@ def read_pod(
     """What the options say of the pod. Raises RequestError for what Kubernetes would refuse."""
     from gpuimg import settings
     from gpuimg.export import values
+    from gpuimg.export.k8s import names
     from gpuimg.export.k8s.pod import Pod
 
     return Pod(
@@ -59,7 +59,7 @@ def read_pod(
         non_root=image.is_ours,
         arch=image.arch,
         name=name,
-        namespace=values.namespace(namespace) if namespace is not None else None,
+        namespace=names.namespace(namespace) if namespace is not None else None,
         gpus=gpus,
         shm_bytes=settings.size_bytes(shm_size),
         memory_bytes=settings.size_bytes(memory) if memory is not None else None,
@@ -160,7 +160,26 @@ def notebook(
     return render_notebook(server, template_dirs=templates)
 
 
-def _object_name(text: str | None, *, option: str) -> str | None:
-    from gpuimg.export import values
+def server(
+    image: ExportedImage, pod: Pod, *, command: Sequence[str], matrix_dir: Sequence[Path], templates: Sequence[Path]
+) -> str:
+    """A server of the user's own."""
+    from gpuimg.export import hpc
+    from gpuimg.export.k8s.kinds import SERVE, health
+    from gpuimg.export.k8s.server import Server, render_server
+    from gpuimg.matrix import load_matrix
 
-    return None if text is None else values.object_name(text, option=option)
+    flavors = load_matrix(tuple(matrix_dir)).flavors
+    own = Server(
+        pod=pod,
+        python=image.python,
+        command=hpc.command(tuple(command or image.command), torchrun=False, what="the manifest"),
+        health=health(flavors, image.label("flavor") or SERVE, own=dict(pod.environment).get("HEALTH_URL")),
+    )
+    return render_server(own, template_dirs=templates)
+
+
+def _object_name(text: str | None, *, option: str) -> str | None:
+    from gpuimg.export.k8s import names
+
+    return None if text is None else names.object_name(text, option=option)

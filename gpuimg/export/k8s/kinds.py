@@ -15,7 +15,8 @@ from gpuimg.text import did_you_mean, shown
 
 SMOKE: Final = "smoke"
 NOTEBOOK: Final = "notebook"
-KINDS: Final = (JOB, JOB_SET, PYTORCH_JOB, NOTEBOOK)
+SERVER: Final = "server"
+KINDS: Final = (JOB, JOB_SET, PYTORCH_JOB, NOTEBOOK, SERVER)
 _TRAINING: Final = (JOB, JOB_SET, PYTORCH_JOB)
 _FITS: Final[Mapping[str, tuple[str, ...]]] = {
     "--multi-node": (SMOKE,),
@@ -27,11 +28,13 @@ _FITS: Final[Mapping[str, tuple[str, ...]]] = {
     "--max-restarts": _TRAINING,
     "--storage": (NOTEBOOK,),
     "--storage-class": (NOTEBOOK,),
-    "a command": _TRAINING,
+    "a command": (*_TRAINING, SERVER),
 }
 """Options that mean something to some kinds alone."""
-_NAMES: Final = {SMOKE: "--smoke", NOTEBOOK: "a notebook"}
-_SERVE: Final = "serve"
+_NAMES: Final = {SMOKE: "--smoke"}
+SERVE: Final = "serve"
+"""The flavor."""
+_HEALTH_HINT: Final = "write it as --env HEALTH_URL=http://127.0.0.1:8000/health"
 
 
 def choose_kind(named: str | None, image: ExportedImage, *, smoke: bool, nodes: int, command: Sequence[str]) -> str:
@@ -53,11 +56,8 @@ def choose_kind(named: str | None, image: ExportedImage, *, smoke: bool, nodes: 
         return named
     if flavor == JUPYTER and not command:
         return NOTEBOOK
-    if flavor == _SERVE:
-        raise RequestError(
-            f"{image.reference} is of flavor {_SERVE}: no kind of manifest knows what it serves with",
-            hints=["--kind job runs a command in it once: --kind job -- python predict.py"],
-        )
+    if flavor == SERVE:
+        return SERVER
     return JOB if nodes == 1 else JOB_SET
 
 
@@ -71,12 +71,21 @@ def refuse_strays(kind: str, given: Mapping[str, bool]) -> None:
             )
 
 
-def health(flavors: Sequence[Flavor], name: str) -> tuple[str, int]:
-    """Path and port that the health check of a flavor asks. Raises RequestError where it has none."""
-    url = next((flavor.health for flavor in flavors if flavor.name == name), None)
+def health(flavors: Sequence[Flavor], name: str, *, own: str | None = None) -> tuple[str, int]:
+    """Path and port that the health check of a flavor asks; `own` is a URL that takes the place of its own.
+
+    Raises RequestError where there is none.
+    """
+    url = own if own is not None else next((flavor.health for flavor in flavors if flavor.name == name), None)
     if url is None:
         raise RequestError(
             f"flavor {name} has no health check to ask", hints=["give it `health` in flavors.yaml: --matrix-dir"]
         )
-    parts = urllib.parse.urlsplit(url)
-    return parts.path or "/", parts.port or 80
+    try:
+        parts = urllib.parse.urlsplit(url)
+        port = parts.port or 80
+    except ValueError as error:
+        raise RequestError(f"HEALTH_URL: `{shown(url)}` is no URL", hints=[_HEALTH_HINT]) from error
+    if parts.scheme != "http" or not parts.hostname:
+        raise RequestError(f"HEALTH_URL: `{shown(url)}` is not one that a probe can ask", hints=[_HEALTH_HINT])
+    return urllib.parse.urlunsplit(("", "", parts.path or "/", parts.query, "")), port

@@ -9,6 +9,7 @@ from typing import Final
 
 import gpuimg
 from gpuimg.errors import RequestError
+from gpuimg.export.hpc import torchrun_word
 from gpuimg.export.k8s.pod import PORT, Pod, pod_values
 from gpuimg.export.values import literal
 from gpuimg.templating import render_template, template_environment
@@ -106,10 +107,11 @@ def _command(job: TrainJob, *, torchrun: bool) -> tuple[str, ...]:
     Nodes meet by number (torchrun's static rendezvous), not by names: a node that must find out whether the first one's
     name is its own fails where that name is known a second after it starts.
     """
-    words = tuple(map(literal, job.command))
-    is_script = words[0].endswith(".py")
+    is_script = job.command[0].endswith(".py")
     if not torchrun:
+        words = tuple(map(literal, job.command))
         return (job.python, *words) if is_script else words
+    words = tuple(literal(torchrun_word(word)) for word in job.command)
     meeting = (
         (
             f"--nnodes={job.nodes}",

@@ -11,6 +11,7 @@ from typing import Any, Final
 import kubernetes_validate
 import pytest
 import yaml
+from kubeflow.training import models as kubeflow_models
 from kubeflow_trainer_api.models import JobsetV1alpha2JobSet
 
 from gpuimg import __version__
@@ -120,6 +121,31 @@ def test_the_controller_of_jobsets_knows_every_field(name: str) -> None:
     job = {"apiVersion": "batch/v1", "kind": "Job", "metadata": {"name": "job"}, "spec": group["template"]["spec"]}
     for version in VERSIONS:
         kubernetes_validate.validate(job, version, strict=True)
+
+
+def test_kubeflows_operator_knows_every_field() -> None:
+    """By its own models, down to the pods, which the API server's schemas know."""
+    found = manifests(JOBS["train-pytorchjob"])["PyTorchJob"]
+    assert unknown(found, "KubeflowOrgV1PyTorchJob") == []
+    roles = found["spec"]["pytorchReplicaSpecs"]
+    assert set(roles) == {"Master", "Worker"}
+    roles["Worker"]["restartpolicy"] = roles["Worker"].pop("restartPolicy")
+    assert unknown(found, "KubeflowOrgV1PyTorchJob") == ["restartpolicy"]
+
+
+def unknown(value: Any, model: str) -> list[str]:
+    """Fields of `value` that Kubeflow's `model` has not."""
+    found = re.fullmatch(r"(?:dict\(str, |list\[)?(\w+)[)\]]?", model)
+    assert found is not None
+    if found[1] != model:
+        parts = value.values() if isinstance(value, dict) else value
+        return [name for part in parts for name in unknown(part, found[1])]
+    if not model.startswith("KubeflowOrg"):
+        return []
+    known = getattr(kubeflow_models, model)
+    fields = {name: known.openapi_types[attribute] for attribute, name in known.attribute_map.items()}
+    strange = [name for name in value if name not in fields]
+    return strange + [each for name in value if name in fields for each in unknown(value[name], fields[name])]
 
 
 def test_every_process_is_started_with_what_the_user_typed() -> None:

@@ -11,14 +11,15 @@ from hypothesis import strategies as st
 
 from gpuimg.errors import RequestError
 from gpuimg.export import values
+from gpuimg.export.k8s import names
 from gpuimg.export.values import Toleration
 from tests.unit.export.hostile import refuses
 from tests.unit.export.kubelet import expand
 
 CHECKS: Final[dict[str, Callable[[str], object]]] = {
-    "job_name": lambda text: values.job_name(text, pods=1),
-    "namespace": values.namespace,
-    "object_name": lambda text: values.object_name(text, option="--runtime-class"),
+    "job_name": lambda text: names.job_name(text, pods=1),
+    "namespace": names.namespace,
+    "object_name": lambda text: names.object_name(text, option="--runtime-class"),
     "node_label": values.node_label,
     "toleration": values.toleration,
     "environment": values.environment,
@@ -26,9 +27,9 @@ CHECKS: Final[dict[str, Callable[[str], object]]] = {
     "device": values.device,
     "secret_variable": values.secret_variable,
     "claim": values.claim,
-    "job_set_name": lambda text: values.job_set_name(text, group="node", pods=1),
-    "pytorch_job_name": lambda text: values.pytorch_job_name(text, pods=1),
-    "server_name": values.server_name,
+    "job_set_name": lambda text: names.job_set_name(text, group="node", pods=1),
+    "pytorch_job_name": lambda text: names.pytorch_job_name(text, pods=1),
+    "server_name": names.server_name,
     "program": values.program,
 }
 HOSTILE: Final = ["", "a b", "a\nkind: Pod", "$(id)", "`id`", "a\x1b[2J", "a\u202e", "-rf", "../x", 'a"', "a: b", "ä"]
@@ -90,28 +91,28 @@ def test_the_kubelet_does_expand() -> None:
 
 def test_a_name_leaves_room_for_what_is_made_of_it() -> None:
     """The webhook of JobSet adds the longest suffix, a StatefulSet a revision, Kubeflow's operator a role."""
-    assert values.job_set_name("a" * 48, group="node", pods=10)
+    assert names.job_set_name("a" * 48, group="node", pods=10)
     with pytest.raises(RequestError, match="JobSet of 11 pods"):
-        values.job_set_name("a" * 48, group="node", pods=11)
-    assert values.pytorch_job_name("a" * 54, pods=2)
+        names.job_set_name("a" * 48, group="node", pods=11)
+    assert names.pytorch_job_name("a" * 54, pods=2)
     with pytest.raises(RequestError, match="PyTorchJob of 2 pods"):
-        values.pytorch_job_name("a" * 55, pods=2)
-    assert values.server_name("a" * 52)
-    with pytest.raises(RequestError, match="StatefulSet"):
-        values.server_name("a" * 53)
+        names.pytorch_job_name("a" * 55, pods=2)
+    assert names.server_name("a" * 52)
+    with pytest.raises(RequestError, match="name a server"):
+        names.server_name("a" * 53)
 
 
 def test_a_name_leaves_room_for_the_highest_index() -> None:
     """Kubernetes calls the pods NAME-INDEX, and refuses a Job whose last pod would have no valid name."""
-    assert values.job_name("a" * 61, pods=10)
+    assert names.job_name("a" * 61, pods=10)
     with pytest.raises(RequestError, match="Job of 11 pods"):
-        values.job_name("a" * 61, pods=11)
+        names.job_name("a" * 61, pods=11)
 
 
 @pytest.mark.parametrize("text", ["9lives", "Smoke", "smoke_1", "smoke-", "a.b"])
 def test_what_cannot_name_a_service_is_refused(text: str) -> None:
     with pytest.raises(RequestError):
-        values.job_name(text, pods=1)
+        names.job_name(text, pods=1)
 
 
 @pytest.mark.parametrize(

@@ -48,7 +48,7 @@ def test_what_is_offered_behind_a_stack_can_be_planned(start: str, matrix: Matri
     assert offered
     for spec in offered:
         resolution = resolve(parse_spec(spec), matrix)
-        on = {python: each.platform for each in resolution.stack.platforms for python in each.pythons}
+        on = {python: each.platform for each in reversed(resolution.stack.platforms) for python in each.pythons}
         python = resolution.spec.python
         platform = on[python] if python is not None and python in on else Platform.AMD64
         assert make_plan(resolution, matrix, Settings(platform=platform)).resolution is resolution

@@ -34,7 +34,7 @@ def _group(group: str) -> str:
             plain(_first_paragraph(check.run)),
             "yes" if check.needs_gpu else "no",
             ".".join(map(str, check.minimum)),
-            f"{TIMEOUTS_S[check.timeout]:g} s",
+            f"{TIMEOUTS_S[check.timeout]:g}\N{NO-BREAK SPACE}s",
         )
         for check in CHECKS.values()
         if check.group == group

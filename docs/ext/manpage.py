@@ -58,6 +58,7 @@ def man_page() -> str:
             ".SH OPTIONS",
             *(line for option in root.options for line in _option(option)),
             ".SH COMMANDS",
+            _text("Every command takes `--help`."),
             *(line for top in root.commands for command in top.walk() for line in _command(command)),
             ".SH EXIT STATUS",
             *_terms({str(number): said for number, said in exit_codes()}),

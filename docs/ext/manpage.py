@@ -61,7 +61,7 @@ def man_page() -> str:
             _text("Every command takes `--help`."),
             *(line for top in root.commands for command in top.walk() for line in _command(command)),
             ".SH EXIT STATUS",
-            *_terms({str(number): said for number, said in exit_codes()}),
+            *_terms({str(number): said for number, said in exit_codes().items()}),
             ".SH ENVIRONMENT",
             *_terms(ENVIRONMENT),
             ".SH FILES",

@@ -97,7 +97,7 @@ def exit_codes() -> Mapping[int, str]:
     return {
         0: "Done.",
         1: "A check failed, or something is worse than in `--baseline`.",
-        errors.RequestError.exit_code: "A bad request or file: the message names the option, the spec, or file and field.",
+        errors.RequestError.exit_code: "A bad request or file; the message names option, spec, or file and field.",
         errors.HostError.exit_code: "No engine, or the host, its engine or a package index lacks something.",
         errors.BuildError.exit_code: "The engine ran the build and it failed; the step and its last lines are shown.",
         errors.GpuimgError.exit_code: "A bug in gpuimg, with lines to report it by.",

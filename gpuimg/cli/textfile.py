@@ -24,12 +24,13 @@ class TextFile:
     """Where a command's text goes: the file that was named, or stdout.
 
     Raises RequestError at once for a file that could not be written once the text is there. `what` is what messages
-    call the text.
+    call the text. `folder` is where a tool looks for such a file, as ``.github/workflows``: made where it is missing.
     """
 
-    def __init__(self, console: Console, output: Path | None, *, what: str) -> None:
+    def __init__(self, console: Console, output: Path | None, *, what: str, folder: str | None = None) -> None:
         self._console = console
         self._what = what
+        self._folder = Path(folder) if folder is not None else None
         self._file = None if output is None or str(output) == "-" else output
         if self._file is not None:
             self._check(self._file)
@@ -46,15 +47,22 @@ class TextFile:
         try:
             if file.exists() and not file.is_file():
                 raise self._unwritable(file, "that is no file")
-            if not file.resolve().parent.is_dir():
+            if not self._existing(file.resolve().parent).is_dir():
                 raise self._unwritable(file, "there is no such folder")
         except (OSError, RuntimeError) as error:  # a loop of links, a name too long
             raise self._unwritable(file, getattr(error, "strerror", None) or "its path leads nowhere") from error
+
+    def _existing(self, parent: Path) -> Path:
+        """What has to be there before: the file's folder, or where the tool's own is made."""
+        own = self._folder.parts if self._folder is not None else ()
+        return parent.parents[len(own) - 1] if own and parent.parts[-len(own) :] == own else parent
 
     def _replace(self, file: Path, text: str) -> None:
         place = file.resolve()
         beside: Path | None = None
         try:
+            if self._folder is not None:
+                place.parent.mkdir(parents=True, exist_ok=True)
             with tempfile.NamedTemporaryFile(
                 "w", dir=place.parent, prefix=".gpuimg-", delete=False, encoding="utf-8", newline="\n"
             ) as stream:

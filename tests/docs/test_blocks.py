@@ -83,9 +83,9 @@ def _builtin_schema(content: dict[Any, Any]) -> str | None:
     return None
 
 
-def _own_schema(content: dict[Any, Any]) -> str | None:
+def _own_schema(content: Any) -> str | None:
     """A file that begins with ``schema: 1`` is ours: a matrix file's by its other fields, else a project's."""
-    if content.get("schema") != 1:
+    if not isinstance(content, dict) or content.get("schema") != 1:
         return None
     for path in sorted(SCHEMAS.glob("*.schema.json")):
         fields = json.loads(path.read_text(encoding="utf-8")).get("properties", {})

@@ -51,7 +51,7 @@ def devcontainer(
     from gpuimg.launch.elsewhere import decide_elsewhere
 
     console = Console()
-    file = TextFile(console, output, what="devcontainer.json")
+    file = TextFile(console, output, what="devcontainer.json", folder=".devcontainer")
     image = find_image(
         target, console, repository=repository, platform=platform, python=python, matrix_dir=tuple(matrix_dir or ())
     )

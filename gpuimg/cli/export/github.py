@@ -10,4 +10,5 @@ github = pipeline_command(
 
     A job for each. The file's head says what it needs.
     """,
+    folder=".github/workflows",
 )

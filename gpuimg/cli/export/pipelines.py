@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from gpuimg.pipeline.plan import Settings
 
 
-def pipeline_command(form: str, *, does: str) -> Callable[..., None]:
-    """The command that writes a pipeline as `form`; `does` is its help."""
+def pipeline_command(form: str, *, does: str, folder: str | None = None) -> Callable[..., None]:
+    """The command that writes a pipeline as `form`; `does` is its help, `folder` where its system looks for it."""
 
     def command(
         targets: Targets = None,
@@ -76,7 +76,7 @@ def pipeline_command(form: str, *, does: str) -> Callable[..., None]:
         from gpuimg.naming import REPOSITORY
 
         console = Console()
-        target = TextFile(console, output, what="the pipeline")
+        target = TextFile(console, output, what="the pipeline", folder=folder)
         matrix = load_matrix()
         selected = None if every else select_images(targets or (), console, file=file)
         named = settings.repository(repository if repository is not None else REPOSITORY)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 import typer
 
 import gpuimg
+from gpuimg.cli import complete
 from gpuimg.cli.lazy import Commands, add_commands
 from gpuimg.errors import GpuimgError, RequestError
 
@@ -77,22 +78,28 @@ def run(arguments: list[str]) -> int:
     try:
         code = int(app(arguments, prog_name="gpuimg", standalone_mode=False) or 0)
     except GpuimgError as error:
-        _console().error(error)
+        _say(error)
         return error.exit_code
     except _UsageError as error:
         if type(error).__name__ == "NoArgsIsHelpError":  # a group of commands alone: its help, and no mistake to name
             _console().info(error.format_message())
         else:
-            _console().error(_usage_error(error))
+            _say(_usage_error(error))
         return RequestError.exit_code
     except (KeyboardInterrupt, typer.Abort):
         code = INTERRUPTED
     except Exception:  # noqa: BLE001 - a bug: the one place that may see any exception
-        _console().error(_bug_report(arguments))
+        _say(_bug_report(arguments))
         return GpuimgError.exit_code
     if code == INTERRUPTED:  # newer Typers say Ctrl-C by the code alone
         _console().warning("interrupted: what was running has been stopped and cleaned up")
     return code
+
+
+def _say(error: GpuimgError) -> None:
+    """On stderr, unless a shell asks how a line can go on: then it would stand in that line."""
+    if not complete.is_asked():
+        _console().error(error)
 
 
 def _console() -> Console:

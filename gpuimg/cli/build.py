@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from gpuimg.cli import options, outcome, planning
+from gpuimg.cli import complete, options, outcome, planning
 from gpuimg.errors import RequestError
 from gpuimg.facts import Matrix
 
@@ -19,6 +19,7 @@ def build(
         list[str] | None,
         typer.Argument(
             metavar="SPEC|IMAGE",
+            autocompletion=complete.specs,
             help="What to build, such as 2.6-cu124 2.9-cu128-devel, or images of the project file.",
         ),
     ] = None,

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from gpuimg.cli import options
+from gpuimg.cli import complete, options
 
 if TYPE_CHECKING:
     import datetime as dt
@@ -16,11 +16,20 @@ if TYPE_CHECKING:
 def doctor(
     specs: Annotated[
         list[str] | None,
-        typer.Argument(metavar="SPEC", help="What it is to build and run, such as 2.13-cu130. Without one: any stack."),
+        typer.Argument(
+            metavar="SPEC",
+            autocompletion=complete.specs,
+            help="What it is to build and run, such as 2.13-cu130. Without one: any stack.",
+        ),
     ] = None,
     only: Annotated[
         list[str] | None,
-        typer.Option("--only", metavar="CHECK", help="Run only this check, such as toolkit; repeatable."),
+        typer.Option(
+            "--only",
+            metavar="CHECK",
+            autocompletion=complete.host_checks,
+            help="Run only this check, such as toolkit; repeatable.",
+        ),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Write JSON for programs.")] = False,
     matrix_dir: options.MatrixDir = None,

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 
-from gpuimg.cli import options
+from gpuimg.cli import complete, options
 from gpuimg.errors import RequestError
 from gpuimg.text import shown_path
 
@@ -28,7 +28,13 @@ def init(
     ] = Path(),
     spec: Annotated[
         str | None,
-        typer.Option("--spec", metavar="SPEC", help="The stack.  [default: the newest that fits]", show_default=False),
+        typer.Option(
+            "--spec",
+            metavar="SPEC",
+            autocompletion=complete.specs,
+            help="The stack.  [default: the newest that fits]",
+            show_default=False,
+        ),
     ] = None,
     flavor: options.Flavor = None,
     python: options.Python = None,
@@ -36,6 +42,7 @@ def init(
         str | None,
         typer.Option(
             "--platform",
+            autocompletion=complete.platforms,
             metavar="PLATFORM",
             help="linux/amd64 or linux/arm64.  [default: this machine's]",
             show_default=False,

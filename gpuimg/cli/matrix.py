@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from gpuimg.cli import options
+from gpuimg.cli import complete, options
 from gpuimg.cli.matrix_export import export
 from gpuimg.cli.matrix_list import list_stacks
 from gpuimg.cli.matrix_update import update
@@ -21,7 +21,9 @@ AsJson = Annotated[bool, typer.Option("--json", help="Write JSON for programs.")
 
 @app.command("show")
 def show(
-    spec: Annotated[str, typer.Argument(metavar="SPEC", help="The stack to show, such as 2.6-cu124.")],
+    spec: Annotated[
+        str, typer.Argument(metavar="SPEC", autocompletion=complete.specs, help="The stack to show, such as 2.6-cu124.")
+    ],
     as_json: AsJson = False,
     matrix_dir: options.MatrixDir = None,
 ) -> None:

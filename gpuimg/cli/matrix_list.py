@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from gpuimg.cli import options
+from gpuimg.cli import complete, options
 from gpuimg.text import printable, wrap
 
 if TYPE_CHECKING:
@@ -27,10 +27,19 @@ def list_stacks(
         str | None, typer.Option("--cuda", metavar="CUDA", help="Only this CUDA: 12, 12.4 or cu124.")
     ] = None,
     python: Annotated[
-        str | None, typer.Option("--python", metavar="VERSION", help="Only stacks with this Python, such as 3.12.")
+        str | None,
+        typer.Option(
+            "--python",
+            autocompletion=complete.pythons,
+            metavar="VERSION",
+            help="Only stacks with this Python, such as 3.12.",
+        ),
     ] = None,
     platform: Annotated[
-        str | None, typer.Option("--platform", metavar="PLATFORM", help="Only linux/amd64 or linux/arm64.")
+        str | None,
+        typer.Option(
+            "--platform", autocompletion=complete.platforms, metavar="PLATFORM", help="Only linux/amd64 or linux/arm64."
+        ),
     ] = None,
     driver: Annotated[
         str | None, typer.Option("--driver", metavar="VERSION", help="Your driver, such as 535.104.05.")

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from gpuimg.cli import complete
 from gpuimg.errors import RequestError
 from gpuimg.versions import Platform
 
@@ -18,13 +19,25 @@ if TYPE_CHECKING:
 
 Flavor = Annotated[
     str | None,
-    typer.Option("--flavor", "-f", metavar="NAME", help="What the image is for: runtime, devel, jupyter or serve."),
+    typer.Option(
+        "--flavor",
+        "-f",
+        autocompletion=complete.flavors,
+        metavar="NAME",
+        help="What the image is for: runtime, devel, jupyter or serve.",
+    ),
 ]
-Python = Annotated[str | None, typer.Option("--python", metavar="VERSION", help="Python of the image, such as 3.11.")]
+Python = Annotated[
+    str | None,
+    typer.Option(
+        "--python", autocompletion=complete.pythons, metavar="VERSION", help="Python of the image, such as 3.11."
+    ),
+]
 PlatformName = Annotated[
     str | None,
     typer.Option(
         "--platform",
+        autocompletion=complete.platforms,
         metavar="PLATFORM",
         help="linux/amd64 or linux/arm64.  [default: linux/amd64]",
         show_default=False,
@@ -83,10 +96,18 @@ Gpus = Annotated[
 ]
 Only = Annotated[
     list[str] | None,
-    typer.Option("--only", metavar="CHECK", help="Run only these checks or groups, such as stack; repeatable."),
+    typer.Option(
+        "--only",
+        autocompletion=complete.checks,
+        metavar="CHECK",
+        help="Run only these checks or groups, such as stack; repeatable.",
+    ),
 ]
 Skip = Annotated[
-    list[str] | None, typer.Option("--skip", metavar="CHECK", help="Leave these checks or groups out; repeatable.")
+    list[str] | None,
+    typer.Option(
+        "--skip", autocompletion=complete.checks, metavar="CHECK", help="Leave these checks or groups out; repeatable."
+    ),
 ]
 JsonFile = Annotated[
     Path | None, typer.Option("--json", metavar="FILE", help="Write the reports as JSON to this file (- is stdout).")

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from gpuimg.cli import options, planning
+from gpuimg.cli import complete, options, planning
 from gpuimg.errors import RequestError
 
 
@@ -15,7 +15,9 @@ def render(
     spec: Annotated[
         str | None,
         typer.Argument(
-            metavar="SPEC|IMAGE", help="What to render, such as 2.6-cu124, or an image of the project file."
+            metavar="SPEC|IMAGE",
+            autocompletion=complete.specs,
+            help="What to render, such as 2.6-cu124, or an image of the project file.",
         ),
     ] = None,
     file: options.ProjectFile = None,

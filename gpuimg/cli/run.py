@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from gpuimg.cli import options
+from gpuimg.cli import complete, options
 from gpuimg.errors import ImageNotFoundError, RequestError
 
 if TYPE_CHECKING:
@@ -22,6 +22,7 @@ def run(
         str | None,
         typer.Argument(
             metavar="SPEC|IMAGE",
+            autocompletion=complete.specs,
             help="What gpuimg built, such as 2.6-cu124, or any image.  [default: the project's]",
             show_default=False,
         ),

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from gpuimg.cli import options, outcome
+from gpuimg.cli import complete, options, outcome
 
 
 def verify(
@@ -16,6 +16,7 @@ def verify(
         list[str] | None,
         typer.Argument(
             metavar="IMAGE",
+            autocompletion=complete.specs,
             help="Images, specs, or images of the project file. Without one: all of the project file, or, where there"
             " is none, all that gpuimg built here.",
         ),

@@ -8,12 +8,14 @@ from typing import Annotated
 
 import typer
 
-from gpuimg.cli import options, planning
+from gpuimg.cli import complete, options, planning
 from gpuimg.errors import RequestError
 
 
 def wheel(
-    spec: Annotated[str, typer.Argument(metavar="SPEC", help="What to compile, such as 2.6-cu121.")],
+    spec: Annotated[
+        str, typer.Argument(metavar="SPEC", autocompletion=complete.specs, help="What to compile, such as 2.6-cu121.")
+    ],
     output: Annotated[
         Path, typer.Option("--output", "-o", metavar="DIR", help="Folder that the wheel goes into.", file_okay=False)
     ],

@@ -6,12 +6,17 @@ from typing import Annotated
 
 import typer
 
-from gpuimg.cli import options
+from gpuimg.cli import complete, options
 from gpuimg.text import printable
 
 
 def why(
-    spec: Annotated[str, typer.Argument(metavar="SPEC", help="The request to explain, such as 2.6-cu121.")],
+    spec: Annotated[
+        str,
+        typer.Argument(
+            metavar="SPEC", autocompletion=complete.specs, help="The request to explain, such as 2.6-cu121."
+        ),
+    ],
     matrix_dir: options.MatrixDir = None,
 ) -> None:
     """Tell how a request resolves, or why it can't.

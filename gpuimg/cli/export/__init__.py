@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, Final
+from typing import Annotated, Any, ClassVar, Final
 
 import typer
 
+from gpuimg.cli import complete
 from gpuimg.cli.lazy import Commands, add_commands
 from gpuimg.errors import RequestError
 from gpuimg.text import did_you_mean, printable, shorten
@@ -31,8 +32,20 @@ class _Formats(Commands):
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Put the format first."""
-        parsed: list[str] = super().parse_args(ctx, _format_first(args))
+        try:
+            given = _format_first(args)
+        except RequestError:
+            if not ctx.resilient_parsing:
+                raise
+            given = []  # a shell asks how the line can go on, and the format is yet to come
+        parsed: list[str] = super().parse_args(ctx, given)
         return parsed
+
+    def shell_complete(self, ctx: Any, incomplete: str) -> list[Any]:
+        """Formats and options, and specs too, since ``--format`` may stand behind one."""
+        (item, *_) = super().shell_complete(ctx, "")  # formats, of the class that this Typer has for such
+        found = [type(item)(spec, help=says) for spec, says in complete.specs(ctx, incomplete)] if incomplete else []
+        return [*super().shell_complete(ctx, incomplete), *found]
 
 
 app = typer.Typer(
@@ -43,6 +56,17 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 add_commands(app, FORMATS)
+
+
+@app.callback()
+def _root(
+    form: Annotated[
+        str | None,
+        typer.Option(_OPTION, metavar="FORMAT", help="What to write.", autocompletion=lambda: list(FORMATS.items())),
+    ] = None,
+) -> None:
+    """For the help and for shells alone: by the time that options are read, the format stands in the first place."""
+    del form
 
 
 def _format_first(args: list[str]) -> list[str]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from gpuimg.cli import complete
 from gpuimg.errors import RequestError
 from gpuimg.versions import Platform
 
@@ -22,6 +23,7 @@ TargetName = Annotated[
     str | None,
     typer.Argument(
         metavar="SPEC|IMAGE",
+        autocompletion=complete.specs,
         help="What gpuimg builds, such as 2.6-cu124, or any image.  [default: the project's]",
         show_default=False,
     ),
@@ -39,6 +41,7 @@ PlatformName = Annotated[
     str | None,
     typer.Option(
         "--platform",
+        autocompletion=complete.platforms,
         metavar="PLATFORM",
         help="The image's platform.  [default: any; with a SPEC, linux/amd64]",
         show_default=False,

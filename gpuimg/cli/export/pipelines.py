@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 def pipeline_command(form: str, *, does: str, folder: str | None = None) -> Callable[..., None]:
-    """The command that writes a pipeline as `form`; `does` is its help; its system looks for the file in `folder`."""
+    """The command that writes a pipeline as `form`; `does` is its help, `folder` where its system looks for it."""
 
     def command(
         targets: Targets = None,

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from gpuimg.cli import complete
 from gpuimg.errors import RequestError
 
 if TYPE_CHECKING:
@@ -16,6 +17,7 @@ Targets = Annotated[
     list[str] | None,
     typer.Argument(
         metavar="SPEC|IMAGE",
+        autocompletion=complete.specs,
         help="What gpuimg builds, such as 2.6-cu124 or images of the project.  [default: all of these]",
         show_default=False,
     ),

@@ -18,7 +18,7 @@ exclude_patterns = ["ext", "examples", "samples", "man"]
 nitpicky = True
 smartquotes = False  # `--option` in a sentence would become a dash
 
-myst_enable_extensions = ["attrs_inline", "deflist"]
+myst_enable_extensions = ["deflist"]
 myst_heading_anchors = 4
 
 html_theme = "furo"

@@ -24,8 +24,8 @@ def _index(root: Command) -> str:
     return page(
         "Command line",
         plain(root.summary),
-        "`python -m gpuimg` is the same program. Data goes to stdout, all else to stderr. A name that begins with a"
-        " dash, and what a command in a container gets, stand after `--`.",
+        "`python -m gpuimg` is the same program. Every command takes `--help`. Data goes to stdout, all else to"
+        " stderr. A name that begins with a dash, and what a command in a container gets, stand after `--`.",
         table(("command", "does"), rows),
         "## gpuimg",
         *_usage(root),

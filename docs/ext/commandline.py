@@ -36,7 +36,10 @@ class Argument:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Command:
-    """A command, or a group of such; `path` is what is typed, such as ``gpuimg matrix list``."""
+    """A command, or a group of such; `path` is what is typed, such as ``gpuimg matrix list``.
+
+    Of ``--help``, which every command has, only ``gpuimg`` itself tells.
+    """
 
     path: str
     usage: str
@@ -70,7 +73,7 @@ def _read(command: Any, name: str, *, parent: Any) -> Command:
     parameters = [(parameter, parameter.get_help_record(context)) for parameter in command.get_params(context)]
     return Command(
         path=context.command_path,
-        usage=command.get_usage(context).removeprefix("Usage: "),
+        usage=_usage(command.get_usage(context)),
         summary=summary,
         text=tuple(text),
         arguments=tuple(
@@ -81,12 +84,17 @@ def _read(command: Any, name: str, *, parent: Any) -> Command:
         options=tuple(
             _option(parameter, record)
             for parameter, record in parameters
-            if record and parameter.param_type_name == "option"
+            if record and parameter.param_type_name == "option" and (parent is None or "--help" not in parameter.opts)
         ),
         commands=tuple(
             _read(command.resolve_command(context, [child])[1], child, parent=context) for child in children
         ),
     )
+
+
+def _usage(text: str) -> str:
+    """In one line, and an argument that must be given without the braces of newer Typers."""
+    return re.sub(r"\{([^{}]*)\}", r"\1", " ".join(text.split())).removeprefix("Usage: ")
 
 
 def _option(parameter: Any, record: tuple[str, str]) -> Option:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import sys
-from collections.abc import Iterator
+from collections.abc import Mapping
 
 from docs.ext.labels import LABELS, example_labels
 from docs.ext.markdown import code, page, plain, table
@@ -34,7 +34,7 @@ def _group(group: str) -> str:
             plain(_first_paragraph(check.run)),
             "yes" if check.needs_gpu else "no",
             ".".join(map(str, check.minimum)),
-            f"{TIMEOUTS_S[check.timeout]:g} s",
+            f"{TIMEOUTS_S[check.timeout]:g}\N{NO-BREAK SPACE}s",
         )
         for check in CHECKS.values()
         if check.group == group
@@ -87,28 +87,22 @@ def exit_codes_page() -> str:
     return page(
         "Exit codes",
         "`gpuimg run` gives the exit code of what it started. All others say what happened on stderr, and the command"
-        " that helps.",
-        table(("code", "means"), [(str(number), plain(said)) for number, said in exit_codes()]),
+        " that helps. A signal that ends a command gives 128 and its number.",
+        table(("code", "means"), [(str(number), plain(said)) for number, said in exit_codes().items()]),
     )
 
 
-def exit_codes() -> Iterator[tuple[int, str]]:
-    """Each, and what it means: those of errors by what the errors say of themselves."""
-    yield 0, "Done."
-    yield 1, "A check failed, or something is worse than in `--baseline`."
-    yield from _errors()
-    yield INTERRUPTED, "Interrupted: what was running has been stopped and cleaned up."
-
-
-def _errors() -> Iterator[tuple[int, str]]:
-    kinds = [kind for _, kind in inspect.getmembers(errors, inspect.isclass) if issubclass(kind, errors.GpuimgError)]
-    for number in sorted({kind.exit_code for kind in kinds}):
-        same = [kind for kind in kinds if kind.exit_code == number and kind is not errors.GpuimgError]
-        same.sort(key=lambda kind: (len(kind.__mro__), kind.__name__))
-        yield (
-            number,
-            " ".join(_first_paragraph(kind) for kind in same) or "A bug in gpuimg, with lines to report it by.",
-        )
+def exit_codes() -> Mapping[int, str]:
+    """Each, and what it means."""
+    return {
+        0: "Done.",
+        1: "A check failed, or something is worse than in `--baseline`.",
+        errors.RequestError.exit_code: "A bad request or file; the message names option, spec, or file and field.",
+        errors.HostError.exit_code: "No engine, or the host, its engine or a package index lacks something.",
+        errors.BuildError.exit_code: "The engine ran the build and it failed; the step and its last lines are shown.",
+        errors.GpuimgError.exit_code: "A bug in gpuimg, with lines to report it by.",
+        INTERRUPTED: "Interrupted: what was running has been stopped and cleaned up.",
+    }
 
 
 def _first_paragraph(thing: object) -> str:

@@ -22,7 +22,7 @@ _DOCUMENTS: Final = (
 _ON_THE_SITE: Final = {".md", ".png", ".svg"}
 """What of docs/ Sphinx takes along."""
 _LINK: Final = re.compile(r"(!?)\[([^\]\[]*)\]\(([^()\s]+)\)")
-_PICTURE: Final = re.compile(r'<img src="(?P<src>[^"]*)" width="(?P<width>[^"]*)" alt="(?P<alt>[^"]*)">')
+_PICTURE: Final = re.compile(r'<img src="(?P<src>[^"]*)" width="[^"]*" alt="(?P<alt>[^"]*)">')
 
 
 def documents() -> Iterator[str]:
@@ -65,6 +65,6 @@ def relink(text: str, *, document: str, page: str) -> str:
 
 def _page(name: str) -> str:
     text = (ROOT / name).read_text(encoding="utf-8")
-    text = _PICTURE.sub(lambda found: f"![{found['alt']}]({found['src']}){{width={found['width']}}}", text)
+    text = _PICTURE.sub(lambda found: f"![{found['alt']}]({found['src']})\n", text)
     text = re.sub(r"^</?p>\n", "", text, flags=re.MULTILINE)
     return relink(text, document=name, page=f"{FOLDER}/{name}")

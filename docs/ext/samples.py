@@ -10,6 +10,7 @@ from docs.ext.markdown import code, page, table
 from gpuimg.facts import UNKNOWN, Stack
 from gpuimg.matrix import load_matrix
 from gpuimg.matrix.page import render_page
+from gpuimg.pipeline.resolve import python_range
 from gpuimg.report import html
 from gpuimg.report.as_json import loads
 
@@ -40,7 +41,7 @@ def stacks_page() -> str:
             ", ".join(str(each.platform).removeprefix("linux/") for each in stack.platforms),
             drivers[stack.cuda],
         )
-        for stack in matrix.stacks
+        for stack in reversed(matrix.stacks)
     ]
     compatible = ", ".join(code(row.name) for row in matrix.compatible)
     return page(
@@ -69,4 +70,4 @@ def _known(fact: object) -> str:
 
 
 def _pythons(stack: Stack) -> str:
-    return ", ".join(dict.fromkeys(str(python) for each in stack.platforms for python in each.pythons))
+    return python_range(sorted({python for each in stack.platforms for python in each.pythons}))

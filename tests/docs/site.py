@@ -8,7 +8,7 @@ from pathlib import Path
 
 from tests.docs.documents import ROOT
 
-BUILD = ("--fail-on-warning", "--keep-going", "--nitpicky", "--quiet")
+BUILD = ("--fail-on-warning", "--keep-going", "--nitpicky", "--quiet", "--fresh-env", "--write-all")
 
 
 def build_site(folder: Path) -> Path:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import re
 import shlex
 import urllib.parse
@@ -11,7 +12,10 @@ from typing import Final
 import pytest
 
 from docs.ext.commandline import read_command_line
+from docs.ext.fact_pages import exit_codes
 from docs.ext.repository import relink
+from gpuimg import errors
+from gpuimg.cli.app import INTERRUPTED
 from gpuimg.doctor.registry import CHECKS as HOST_CHECKS
 from gpuimg.matrix import load_matrix
 from gpuimg.paths import SCHEMAS
@@ -92,6 +96,11 @@ def test_the_exit_codes_are_those_that_the_readme_names(site: Path) -> None:
     )
     assert named
     assert codes == re.findall(r"(?:^|, )(\d+) ", " ".join(named[1].split()))
+
+
+def test_every_error_has_an_exit_code_that_is_told() -> None:
+    kinds = [kind for _, kind in inspect.getmembers(errors, inspect.isclass) if issubclass(kind, errors.GpuimgError)]
+    assert {kind.exit_code for kind in kinds} | {0, 1, INTERRUPTED} == exit_codes().keys()
 
 
 def test_the_sample_says_that_no_gpu_was_there(site: Path) -> None:

@@ -40,9 +40,7 @@ def test_what_is_offered_is_what_it_says(matrix: Matrix) -> None:
             assert resolution.stack.name in says
 
 
-@pytest.mark.parametrize(
-    "start", ["2.6-cu124-", "2.6-cu121-", "2.13.0-cu130-", "2.9+cu128-py313t-", "2.6-cu124-devel-"]
-)
+@pytest.mark.parametrize("start", ["2.6-cu124-", "2.6-cu121-", "2.13.0-cu130-", "2.9+cu128-py313-", "2.6-cu124-devel-"])
 def test_what_is_offered_behind_a_stack_can_be_planned(start: str, matrix: Matrix) -> None:
     offered = names(start, matrix)
     assert offered
@@ -60,8 +58,7 @@ def test_one_kind_is_offered_once(matrix: Matrix) -> None:
 
 
 @given(st.text(max_size=30))
-def test_all_that_is_offered_begins_with_what_was_typed(text: str) -> None:
-    matrix = load_matrix()
+def test_all_that_is_offered_begins_with_what_was_typed(matrix: Matrix, text: str) -> None:
     assert all(spec.startswith(text) for spec in names(text, matrix))
 
 

@@ -94,6 +94,14 @@ Gpus = Annotated[
         show_default=False,
     ),
 ]
+Memory = Annotated[
+    str | None, typer.Option("--memory", metavar="SIZE", help="Limit of the host's memory (not the GPU's).")
+]
+Cpus = Annotated[str | None, typer.Option("--cpus", metavar="NUMBER", help="Limit of CPUs.")]
+Publish = Annotated[
+    list[str] | None,
+    typer.Option("--publish", "-p", metavar="[[ADDRESS:]PORT:]PORT", help="A port to publish; repeatable."),
+]
 Only = Annotated[
     list[str] | None,
     typer.Option(

@@ -44,10 +44,8 @@ def run(
     ipc: Annotated[str, typer.Option("--ipc", metavar="MODE", help="Shared memory: private, or the host's own.")] = (
         "private"
     ),
-    memory: Annotated[
-        str | None, typer.Option("--memory", metavar="SIZE", help="Limit of the host's memory (not the GPU's).")
-    ] = None,
-    cpus: Annotated[str | None, typer.Option("--cpus", metavar="NUMBER", help="Limit of CPUs.")] = None,
+    memory: options.Memory = None,
+    cpus: options.Cpus = None,
     mount: Annotated[
         list[str] | None,
         typer.Option("--mount", "-v", metavar="SOURCE:TARGET[:ro]", help="A folder or volume; repeatable."),
@@ -62,10 +60,7 @@ def run(
         list[str] | None,
         typer.Option("--env", "-e", metavar="NAME[=VALUE]", help="A variable; without a value, yours; repeatable."),
     ] = None,
-    publish: Annotated[
-        list[str] | None,
-        typer.Option("--publish", "-p", metavar="[[ADDRESS:]PORT:]PORT", help="A port to publish; repeatable."),
-    ] = None,
+    publish: options.Publish = None,
     port: Annotated[
         int | None,
         typer.Option(

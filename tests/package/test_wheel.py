@@ -21,6 +21,7 @@ def test_the_wheel_holds_templates_matrices_and_the_guest(distributions: Distrib
         assert committed <= names
     assert "gpuimg/smoke/guest/__main__.py" in names
     assert "gpuimg/py.typed" in names
+    assert [name for name in names if name.endswith("/share/man/man1/gpuimg.1")]
     assert not [name for name in names if name.startswith(("tests/", "bench/", "scripts/"))]
 
 

@@ -29,18 +29,15 @@ def compose(
     gpus: Annotated[str, typer.Option("--gpus", metavar="GPUS", help="all, none, or indexes such as 0,1.")] = "all",
     cdi: container.Cdi = False,
     shm_size: container.ShmSize = None,
-    memory: container.Memory = None,
-    cpus: container.Cpus = None,
+    memory: options.Memory = None,
+    cpus: options.Cpus = None,
     mount: container.MountOption = None,
     no_mount: Annotated[
         bool, typer.Option("--no-mount", help="Leave the file's folder out; else it is /workspace.")
     ] = False,
     no_caches: container.NoHome = False,
     env: container.Env = None,
-    publish: Annotated[
-        list[str] | None,
-        typer.Option("--publish", "-p", metavar="[[ADDRESS:]PORT:]PORT", help="A port to publish; repeatable."),
-    ] = None,
+    publish: options.Publish = None,
     port: Annotated[
         int | None,
         typer.Option(

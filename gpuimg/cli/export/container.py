@@ -24,10 +24,6 @@ ShmSize = Annotated[
     str | None,
     typer.Option("--shm-size", metavar="SIZE", help="Shared memory.  [default: 8g, at most half of --memory]"),
 ]
-Memory = Annotated[
-    str | None, typer.Option("--memory", metavar="SIZE", help="Limit of the host's memory (not the GPU's).")
-]
-Cpus = Annotated[str | None, typer.Option("--cpus", metavar="NUMBER", help="Limit of CPUs.")]
 MountOption = Annotated[
     list[str] | None,
     typer.Option(

@@ -54,7 +54,7 @@ def choose_kind(named: str | None, image: ExportedImage, *, smoke: bool, nodes: 
                 hints=["name one that has: 2.6-cu124-jupyter"],
             )
         return named
-    if flavor == JUPYTER and not command:
+    if flavor == JUPYTER and not command and image.command[:1] in {(), (JUPYTER,)}:
         return NOTEBOOK
     if flavor == SERVE:
         return SERVER
@@ -79,7 +79,8 @@ def health(flavors: Sequence[Flavor], name: str, *, own: str | None = None) -> t
     url = own if own is not None else next((flavor.health for flavor in flavors if flavor.name == name), None)
     if url is None:
         raise RequestError(
-            f"flavor {name} has no health check to ask", hints=["give it `health` in flavors.yaml: --matrix-dir"]
+            f"flavor {name} has no health check to ask",
+            hints=[_HEALTH_HINT, "or give the flavor `health` in flavors.yaml"],
         )
     try:
         parts = urllib.parse.urlsplit(url)

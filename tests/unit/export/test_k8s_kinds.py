@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from gpuimg.errors import RequestError
@@ -27,6 +29,13 @@ def image(flavor: str) -> ExportedImage:
 )
 def test_an_image_gets_the_kind_that_it_is_for(flavor: str, nodes: int, command: tuple[str, ...], kind: str) -> None:
     assert kinds.choose_kind(None, image(flavor), smoke=False, nodes=nodes, command=command) == kind
+
+
+@pytest.mark.parametrize(("own", "kind"), [(("jupyter", "lab"), "notebook"), (("python", "train.py"), "job")])
+def test_an_image_with_a_command_of_its_own_is_what_that_is(own: tuple[str, ...], kind: str) -> None:
+    """A project may build on jupyter, and train by itself."""
+    made = replace(image("jupyter"), command=own)
+    assert kinds.choose_kind(None, made, smoke=False, nodes=1, command=()) == kind
 
 
 @pytest.mark.parametrize("flavor", ["runtime", "serve"])

@@ -63,6 +63,20 @@ def test_bash_completes_what_is_typed(tmp_path: Path) -> None:
     assert {"2.6-cu118", "2.6-cu121", "2.6-cu124"} <= set(shown.split())
 
 
+def test_bash_remembers_what_was_installed(tmp_path: Path) -> None:
+    """`--install-completion` writes to the user's own files; the next shell completes."""
+    (tmp_path / ".bashrc").write_text("PS1='ready> '\n", encoding="utf-8")  # whatever the system's own file says
+    with terminal(["bash", "--noprofile", "-i"], environment(tmp_path)) as shell:
+        shell.wait_for("ready> ")
+        shell.type("gpuimg --install-completion; exit\n")
+        shell.wait_for("completion installed in")
+        shell.wait_for("exit")
+    with terminal(["bash", "--noprofile", "-i"], environment(tmp_path)) as shell:
+        shell.wait_for("ready> ")
+        shell.type(f"gpuimg do{TAB}")
+        shell.wait_for("gpuimg doctor ")
+
+
 def test_zsh_completes_what_is_typed(tmp_path: Path) -> None:
     needs("zsh")
     with terminal(["zsh", "-f", "-i"], environment(tmp_path)) as shell:

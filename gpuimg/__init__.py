@@ -9,10 +9,35 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from gpuimg.api import load_matrix, lock_extras, plan, render, resolve, write_context
+    from gpuimg.api import (
+        Context,
+        Matrix,
+        Plan,
+        Resolution,
+        Stack,
+        load_matrix,
+        lock_extras,
+        plan,
+        render,
+        resolve,
+        write_context,
+    )
 
 __version__ = "0.1.0"
-__all__ = ["__version__", "load_matrix", "lock_extras", "plan", "render", "resolve", "write_context"]
+__all__ = [
+    "Context",
+    "Matrix",
+    "Plan",
+    "Resolution",
+    "Stack",
+    "__version__",
+    "load_matrix",
+    "lock_extras",
+    "plan",
+    "render",
+    "resolve",
+    "write_context",
+]
 
 if not TYPE_CHECKING:  # a type checker would take it to give any name at all
 

@@ -7,9 +7,10 @@
 >>> render(image).tags[0]
 'gpuimg:2.6.0-cu124-py313-devel'
 
-Nothing here talks to an engine, reads the environment or prints; only `lock_extras` asks a network. Every error that is
-raised on purpose is a `gpuimg.errors.GpuimgError` with `message` and `hints`. What stands here is kept from release to
-release; what other modules have may change.
+Nothing here talks to an engine or prints, and what it gives depends on its arguments alone; only `lock_extras` asks a
+network. Matrix files that were checked are remembered in ``$XDG_CACHE_HOME/gpuimg``. Every error that is raised on purpose
+is a `gpuimg.errors.GpuimgError` with `message` and `hints`. What stands here is kept from release to release; what other
+modules have may change.
 """
 
 from __future__ import annotations
@@ -18,12 +19,13 @@ import functools
 from collections.abc import Mapping, Sequence
 from os import PathLike
 from pathlib import Path
+from typing import TypeVar
 
 from gpuimg import matrix as matrix_files
 from gpuimg import settings
 from gpuimg import write as folders
-from gpuimg.extras import lock as locking
-from gpuimg.facts import Matrix
+from gpuimg.errors import RequestError
+from gpuimg.facts import Matrix, Stack
 from gpuimg.model import Context, Plan, Resolution
 from gpuimg.naming import REPOSITORY
 from gpuimg.pipeline import plan as planning
@@ -31,7 +33,21 @@ from gpuimg.pipeline import render as rendering
 from gpuimg.pipeline import resolve as resolving
 from gpuimg.pipeline.spec import parse_spec
 
-__all__ = ["load_matrix", "lock_extras", "plan", "render", "resolve", "write_context"]
+Item = TypeVar("Item")
+
+__all__ = [
+    "Context",
+    "Matrix",
+    "Plan",
+    "Resolution",
+    "Stack",
+    "load_matrix",
+    "lock_extras",
+    "plan",
+    "render",
+    "resolve",
+    "write_context",
+]
 
 
 def load_matrix(overlays: Sequence[str | PathLike[str]] = ()) -> Matrix:
@@ -40,7 +56,7 @@ def load_matrix(overlays: Sequence[str | PathLike[str]] = ()) -> Matrix:
     Raises:
         MatrixError: a file doesn't hold: file, row, field.
     """
-    return matrix_files.load_matrix(tuple(Path(folder) for folder in overlays))
+    return matrix_files.load_matrix(tuple(Path(folder) for folder in _several("overlays", overlays)))
 
 
 def resolve(spec: str, *, matrix: Matrix | None = None) -> Resolution:
@@ -99,14 +115,14 @@ def plan(
         python=settings.python_version(python) if python is not None else None,
         platform=settings.platform(platform),
         base=base,
-        extras=tuple(extras),
+        extras=_several("extras", extras),
         index_url=index_url,
         torch_index_url=torch_index_url,
         ca_bundle=settings.ca_bundle(Path(ca_bundle)) if ca_bundle is not None else None,
-        packages=tuple(packages),
+        packages=_several("packages", packages),
         environment=dict(environment or {}),
         workdir=workdir,
-        command=tuple(command),
+        command=_several("command", command),
     )
     return planning.make_plan(resolution, resolution.matrix, chosen)
 
@@ -121,7 +137,9 @@ def lock_extras(plan: Plan, *, environ: Mapping[str, str]) -> Plan:
         RequestError: the extras contradict the stack or each other, don't exist, or need nvcc, which the image lacks.
         UpstreamError: the index doesn't answer, or not with what can be held to.
     """
-    return locking.lock_extras(plan, plan.resolution.matrix, environ=environ)
+    from gpuimg.extras import lock
+
+    return lock.lock_extras(plan, plan.resolution.matrix, environ=environ)
 
 
 def render(plan: Plan, *, template_dirs: Sequence[str | PathLike[str]] = (), repository: str = REPOSITORY) -> Context:
@@ -132,11 +150,10 @@ def render(plan: Plan, *, template_dirs: Sequence[str | PathLike[str]] = (), rep
     Raises:
         RequestError: `repository` is no name, or a template doesn't hold.
     """
-    folders_of_templates = tuple(Path(folder) for folder in template_dirs)
     return rendering.render(
         plan,
         plan.resolution.matrix,
-        template_dirs=folders_of_templates,
+        template_dirs=tuple(Path(folder) for folder in _several("template_dirs", template_dirs)),
         repository=settings.repository(repository),
     )
 
@@ -148,6 +165,13 @@ def write_context(context: Context, folder: str | PathLike[str]) -> None:
         RequestError: the folder holds files that gpuimg did not write, or it can't be written.
     """
     folders.write_context(context, Path(folder))
+
+
+def _several(name: str, values: Sequence[Item]) -> tuple[Item, ...]:
+    """`values`; a text is a sequence too, of its letters, which nobody means."""
+    if isinstance(values, str):
+        raise RequestError(f"{name} is a list, not one text", hints=[f"{name}=[{values!r}]"])
+    return tuple(values)
 
 
 @functools.cache

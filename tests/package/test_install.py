@@ -10,7 +10,7 @@ from typing import Final
 
 import pytest
 
-from tests.package.conftest import Distributions
+from tests.package.conftest import ROOT, Distributions
 
 PYTHONS: Final = ("3.10", "3.11", "3.12", "3.13", "3.14")
 UV: Final = [sys.executable, "-m", "uv"]
@@ -133,3 +133,12 @@ def run(command: Sequence[object], environment: Mapping[str, str], *, cwd: Path 
     )
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
+
+
+@pytest.mark.parametrize("version", PYTHONS)
+def test_the_development_tools_can_be_had_on(version: str, environment: Mapping[str, str]) -> None:
+    """`scripts/test` installs them by these constraints, with the first patch releases of a Python too."""
+    command = [*UV, "pip", "compile", "--quiet", "--python-version", f"{version}.0", "--group", "dev"]
+    constraints = ["--constraint", ROOT / "scripts" / "constraints.txt"]
+    found = run([*command, *constraints, ROOT / "pyproject.toml"], environment)
+    assert "pytest==" in found

@@ -92,6 +92,11 @@ def test_rows_of_ones_own_go_all_the_way(tmp_path: Path) -> None:
         (RequestError, lambda: plan("2.6-cu124", environment={"A B": "1"})),
         (RequestError, lambda: plan("2.6-cu124", index_url="https://user:password@example.com/simple")),
         (RequestError, lambda: render(plan("2.6-cu124"), repository="No Name")),
+        (RequestError, lambda: plan("2.6-cu124", extras="peft")),
+        (RequestError, lambda: plan("2.6-cu124", command="python train.py")),
+        (RequestError, lambda: plan("2.6-cu124", packages="git")),
+        (RequestError, lambda: load_matrix("matrices")),
+        (RequestError, lambda: render(plan("2.6-cu124"), template_dirs="templates")),
     ],
 )
 def test_what_cannot_be_is_an_error_of_gpuimgs(error: type[RequestError], call: object) -> None:

@@ -8,9 +8,9 @@
 'gpuimg:2.6.0-cu124-py313-devel'
 
 Nothing here talks to an engine or prints, and what it gives depends on its arguments alone; only `lock_extras` asks a
-network. Matrix files that were checked are remembered in ``$XDG_CACHE_HOME/gpuimg``. Every error that is raised on purpose
-is a `gpuimg.errors.GpuimgError` with `message` and `hints`. What stands here is kept from release to release; what other
-modules have may change.
+network. Matrix files that were checked are remembered in ``$XDG_CACHE_HOME/gpuimg``. Every error that is raised on
+purpose is a `gpuimg.errors.GpuimgError` with `message` and `hints`. What stands here is kept from release to release;
+what other modules have may change.
 """
 
 from __future__ import annotations

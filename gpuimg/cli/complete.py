@@ -24,6 +24,11 @@ def specs(ctx: Any, incomplete: str) -> list[tuple[str, str]]:
     return list(complete_spec(incomplete, _matrix(ctx)))
 
 
+def source_builds(ctx: Any) -> list[tuple[str, str]]:
+    """Specs of the stacks that can be compiled."""
+    return [(build.name, build.reason) for build in _matrix(ctx).source_builds]
+
+
 def flavors(ctx: Any) -> list[tuple[str, str]]:
     """Names of flavors."""
     return [(flavor.name, flavor.summary) for flavor in _matrix(ctx).flavors]

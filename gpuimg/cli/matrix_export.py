@@ -25,7 +25,7 @@ def export(
     output: Output = None,
     matrix_dir: options.MatrixDir = None,
 ) -> None:
-    """Write the whole matrix: JSON for programs, or one HTML page for people.
+    """Write the whole matrix, as JSON or as one HTML page.
 
     The page needs no server and makes no request: open the file.
     """

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from gpuimg.model import Report
 
 app = typer.Typer(
-    help="Show saved reports, merge those of several machines, or tell their schema.",
+    help="Show saved reports, merge them, or tell their schema.",
     no_args_is_help=True,
     rich_markup_mode=None,
 )
@@ -88,7 +88,7 @@ def show(files: Files, html_file: options.HtmlFile = None, markdown_file: option
 
 @app.command("schema")
 def schema() -> None:
-    """Print the JSON Schema of what `verify --json` and `report merge` write."""
+    """Print the JSON Schema of saved reports."""
     import json
 
     from gpuimg.cli.console import Console

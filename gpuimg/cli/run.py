@@ -86,7 +86,7 @@ def run(
     show: Annotated[bool, typer.Option("--print", help="Show the docker command and start nothing.")] = False,
     matrix_dir: options.MatrixDir = None,
 ) -> None:
-    """Start an image with GPUs, shared memory, your folder and your user.
+    """Start an image with GPUs, your folder and your user.
 
     The container sees the current folder as /workspace, and files that it makes there are yours. The exit code is the
     command's.

@@ -14,7 +14,10 @@ from gpuimg.errors import RequestError
 
 def wheel(
     spec: Annotated[
-        str, typer.Argument(metavar="SPEC", autocompletion=complete.specs, help="What to compile, such as 2.6-cu121.")
+        str,
+        typer.Argument(
+            metavar="SPEC", autocompletion=complete.source_builds, help="What to compile, such as 2.6-cu121."
+        ),
     ],
     output: Annotated[
         Path, typer.Option("--output", "-o", metavar="DIR", help="Folder that the wheel goes into.", file_okay=False)

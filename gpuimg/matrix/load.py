@@ -48,7 +48,10 @@ def load_matrix(overlays: Sequence[Path] = (), *, base: Path = MATRICES) -> fact
         pytorch_index=_setting(folders, file="local", field="pytorch_index"),
         overlays=tuple(overlays),
     )
-    check_matrix(matrix)
+    try:
+        check_matrix(matrix)
+    except MatrixError as error:
+        raise _in_overlay(error, overlays) from error
     return matrix
 
 
@@ -131,6 +134,15 @@ def _refuse_useless(folder: Path) -> None:
             )
     except OSError as error:
         raise MatrixError(shown_path(folder), "", f"can't be read: {error.strerror}") from error
+
+
+def _in_overlay(error: MatrixError, overlays: Sequence[Path]) -> MatrixError:
+    """The same of the user's own file, where there is one of that name: gpuimg's rows hold by themselves."""
+    name = Path(error.file).name
+    folder = next((folder for folder in reversed(overlays) if (folder / name).exists()), None)
+    if folder is None:
+        return error
+    return MatrixError(f"{folder.name}/{name}", error.where, error.problem, path=error.path, hints=error.hints)
 
 
 def _setting(folders: Sequence[Path], *, file: str, field: str) -> str:

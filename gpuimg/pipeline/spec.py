@@ -60,7 +60,16 @@ def _kind(part: str) -> str | None:
 
 def _not_a_spec(text: str, part: str, problem: str) -> SpecError:
     shown, piece = (shorten(printable(item), 60) for item in (text, part))
-    return SpecError(
-        f"`{shown}` is not a spec: `{piece}` {problem}",
-        hints=[f"write it as {_FORMS}", "`gpuimg matrix list` shows the stacks that exist"],
-    )
+    hints = [f"write it as {_FORMS}", "`gpuimg matrix list` shows the stacks that exist"]
+    _, colon, tag = text.rpartition(":")
+    if colon and re.fullmatch(r"[\w.+-]{1,60}", tag, re.ASCII) and _is_spec(tag):
+        hints.insert(0, f"did you mean `{tag}`, the tag alone?")
+    return SpecError(f"`{shown}` is not a spec: `{piece}` {problem}", hints=hints)
+
+
+def _is_spec(text: str) -> bool:
+    try:
+        parse_spec(text)
+    except SpecError:
+        return False
+    return True

@@ -29,6 +29,7 @@ ROWS: Final = {
     "gpuimg export 2.6-cu124 --format sl": {"slurm"},
     "gpuimg export --format slurm --gpus-per": {"--gpus-per-node"},
     "gpuimg export 2.6-cu118": {"2.6-cu118"},
+    "gpuimg wheel 2.6": {"2.6.0-cu121"},
 }
 """What is typed, and what it can become."""
 

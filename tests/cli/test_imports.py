@@ -67,6 +67,19 @@ def test_the_list_of_commands_says_what_each_says_itself(name: str) -> None:
     assert said == app.COMMANDS[name]
 
 
+def test_the_lists_of_commands_are_whole_at_80_columns() -> None:
+    """What is cut ends in dots."""
+    for command in ("", "export", "matrix", "report"):
+        done = subprocess.run(
+            [sys.executable, "-m", "gpuimg", *command.split(), "--help"],
+            capture_output=True,
+            text=True,
+            check=True,
+            env={**_environment(), "COLUMNS": "80"},
+        )
+        assert "..." not in done.stdout.partition("Commands:")[2]
+
+
 def _imported(command: str, *, cache: Path) -> set[str]:
     """The modules that the interpreter says it imported, and their packages."""
     done = subprocess.run(

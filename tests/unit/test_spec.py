@@ -125,3 +125,12 @@ def test_every_tag_of_an_image_says_what_is_in_it(matrix: Matrix) -> None:
             assert resolve(spec, matrix).stack == stack
             assert spec.python in {None, plan.python}
             assert spec.flavor in {None, plan.flavor.name}
+
+
+def test_an_image_of_docker_hub_is_told_by_its_tag() -> None:
+    with pytest.raises(SpecError) as raised:
+        parse_spec("pytorch/pytorch:2.6.0-cuda12.4-cudnn9-devel")
+    assert raised.value.hints[0] == "did you mean `2.6.0-cuda12.4-cudnn9-devel`, the tag alone?"
+    with pytest.raises(SpecError) as raised:
+        parse_spec("debian:bookworm")
+    assert not any("did you mean" in hint for hint in raised.value.hints)

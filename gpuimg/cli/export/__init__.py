@@ -12,7 +12,7 @@ from gpuimg.errors import RequestError
 from gpuimg.text import did_you_mean, printable, shorten
 
 FORMATS: Final = {
-    "k8s": "Kubernetes manifests: training, a notebook, a server, checks.",
+    "k8s": "Kubernetes manifests: training, notebook, server, checks.",
     "compose": "A compose.yaml, by which Docker Compose starts it.",
     "devcontainer": "A devcontainer.json, by which editors work in it.",
     "apptainer": "A definition file, of which Apptainer builds a .sif.",

@@ -96,6 +96,11 @@ def environment(text: str) -> tuple[str, str]:
             f"{name} looks like a secret, and whoever has the file could read it",
             hints=[f"--env-secret {name}=SECRET/KEY takes it from a Secret of the cluster"],
         )
+    if settings.holds_credentials(value):
+        raise RequestError(
+            f"{name} has a URL with a user name or password, and whoever has the file could read it",
+            hints=[f"--env-secret {name}=SECRET/KEY takes it from a Secret of the cluster"],
+        )
     return name, value
 
 

@@ -64,6 +64,22 @@ def test_a_secret_comes_from_the_cluster(name: str) -> None:
     assert caught.value.hints == (f"--env-secret {name}=SECRET/KEY takes it from a Secret of the cluster",)
 
 
+@pytest.mark.parametrize(
+    "url", ["http://u:hunter2@proxy:1", "https://hunter2@sentry.io/1", "redis://:hunter2@r/0", "ssh://u:hunter2@host"]
+)
+def test_a_urls_password_comes_from_the_cluster(url: str) -> None:
+    with pytest.raises(RequestError, match="a URL with a user name or password") as caught:
+        values.environment(f"HTTPS_PROXY={url}")
+    assert "hunter2" not in caught.value.message
+
+
+@pytest.mark.parametrize(
+    "value", ["http://proxy:3128", "http://host/a@b?c@d", "debian:12@sha256:0", "ssh://git@host/x"]
+)
+def test_a_value_without_a_password_is_taken(value: str) -> None:
+    assert values.environment(f"NAME={value}") == ("NAME", value)
+
+
 def test_a_secrets_key_and_a_claim_are_read() -> None:
     assert values.secret_variable("HF_TOKEN=team.hf/token_1.txt") == values.SecretVariable(
         name="HF_TOKEN", secret="team.hf", key="token_1.txt"

@@ -84,9 +84,9 @@ def health(flavors: Sequence[Flavor], name: str, *, own: str | None = None) -> t
         )
     try:
         parts = urllib.parse.urlsplit(url)
-        port = parts.port or 80
+        port = 80 if parts.port is None else parts.port
     except ValueError as error:
         raise RequestError(f"HEALTH_URL: `{shown(url)}` is no URL", hints=[_HEALTH_HINT]) from error
-    if parts.scheme != "http" or not parts.hostname:
+    if parts.scheme != "http" or not parts.hostname or not port:
         raise RequestError(f"HEALTH_URL: `{shown(url)}` is not one that a probe can ask", hints=[_HEALTH_HINT])
     return urllib.parse.urlunsplit(("", "", parts.path or "/", parts.query, "")), port

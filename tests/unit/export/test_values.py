@@ -41,6 +41,14 @@ def test_hostile_text_is_refused(name: str, text: str) -> None:
     refuses(CHECKS[name], text)
 
 
+def test_gpus_are_no_network_cards() -> None:
+    """The manifest would say how many there are twice."""
+    with pytest.raises(RequestError, match=r"nvidia\.com/gpu is the GPUs") as caught:
+        values.device("nvidia.com/gpu=4")
+    assert "--gpus-per-node" in caught.value.hints[0]
+    assert values.device("nvidia.com/hostdev=4") == ("nvidia.com/hostdev", 4)
+
+
 @pytest.mark.parametrize("value", ["a\nb", "a\x1b[2J", "a\u202eb", "a\x00"])
 def test_no_value_steers_a_terminal(value: str) -> None:
     with pytest.raises(RequestError):
@@ -85,11 +93,28 @@ def test_a_secrets_key_and_a_claim_are_read() -> None:
         name="HF_TOKEN", secret="team.hf", key="token_1.txt"
     )
     assert values.claim("data:/data") == values.Claim(name="data", path="/data")
+    assert values.claim("data:/opt/venv2").path == "/opt/venv2"
     assert values.claim("data:/data/sets/:ro") == values.Claim(name="data", path="/data/sets", read_only=True)
 
 
 @pytest.mark.parametrize(
-    "text", ["data", "data:", "data:data", "data:/data:rw", "data:/data:ro:x", "Data:/d", "d:/dev/shm", "d:/a/../b"]
+    "text",
+    [
+        "data",
+        "data:",
+        "data:data",
+        "data:/data:rw",
+        "data:/data:ro:x",
+        "Data:/d",
+        "d:/dev/shm",
+        "d:/a/../b",
+        "d:/usr",
+        "d:/proc",
+        "d:/opt",
+        "d:/opt/venv",
+        "d:/opt/venv/lib",
+        "d:/opt/conda/",
+    ],
 )
 def test_what_is_no_claim_is_refused(text: str) -> None:
     refuses(values.claim, text)

@@ -58,6 +58,7 @@ def read_pod(
         image=image.reference,
         non_root=image.is_ours,
         arch=image.arch,
+        local=image.is_local,
         name=name,
         namespace=names.namespace(namespace) if namespace is not None else None,
         gpus=gpus,

@@ -19,6 +19,8 @@ GPU_MEMORY_BYTES: Final = 32 * GIB
 """For each GPU: its process, the workers that load data for it, and the weights on their way to it."""
 GPU_REQUEST_BYTES: Final = 4 * GIB
 """For each GPU: what a node must have free where the user names no memory; a small node has less than the limit."""
+CPUS_PER_GPU: Final = 2
+"""For each: what a node must have free where the user names none; clouds have nodes of 4, not all of them for pods."""
 USER: Final = 1000
 """Of gpuimg's images; its group is 0, or the same number."""
 _ARCH: Final = "kubernetes.io/arch"
@@ -52,6 +54,8 @@ class Pod:
     """Whether the image is known to run as `USER`."""
     arch: str | None = None
     """The only architecture that the image is for, in Kubernetes' words."""
+    local: bool = False
+    """Whether no registry has the image, but at best the node."""
     name: str
     """Of what the manifest makes, which the pods' names begin with."""
     namespace: str | None = None
@@ -60,6 +64,7 @@ class Pod:
     memory_bytes: int | None = None
     """Of the container, its shared memory counted; None: as much as the GPUs ask for."""
     cpus: str | None = None
+    """None: what is free, and at least what the GPUs ask for."""
     image_pull_secret: str | None = None
     node_labels: tuple[tuple[str, str], ...] = ()
     tolerations: tuple[Toleration, ...] = ()
@@ -71,9 +76,6 @@ class Pod:
     secrets: tuple[SecretVariable, ...] = ()
     claims: tuple[Claim, ...] = ()
 
-    app: str = "gpuimg"
-    """What the label ``app.kubernetes.io/name`` says."""
-    container: str = "main"
     command: tuple[str, ...] = ()
     """As Kubernetes reads it, which expands ``$(NAME)``; empty: the image's own."""
     restart: str | None = None
@@ -97,10 +99,14 @@ class Pod:
     """Whether the kind brings storage of its own that outlives the pod."""
 
 
-def pod_values(pod: Pod, *, memory_bytes: int | None = None, request_bytes: int | None = None) -> Mapping[str, Any]:
+def pod_values(
+    pod: Pod, *, app: str, container: str, memory_bytes: int | None = None, request_bytes: int | None = None
+) -> Mapping[str, Any]:
     """What the template of the pod is filled with.
 
     Args:
+        app: What the label ``app.kubernetes.io/name`` says.
+        container: The name of the pod's only one.
         memory_bytes: What the processes get beside the shared memory where the user names no memory; None: by the GPU.
         request_bytes: What a node must have free then; None: by the GPU.
 
@@ -126,9 +132,13 @@ def pod_values(pod: Pod, *, memory_bytes: int | None = None, request_bytes: int 
     names = {claim: f"claim-{number}" for number, claim in enumerate(claims)}
     return {
         "pod": pod,
+        "app": app,
+        "container": container,
+        "pull": "IfNotPresent" if pod.local or "@" in pod.image else "Always",
         "user": USER,
         "shm": quantity(pod.shm_bytes),
         "memory": quantity(pod.memory_bytes or pod.shm_bytes + (memory_bytes or GPU_MEMORY_BYTES * pod.gpus)),
+        "cpu_request": None if pod.cpus else CPUS_PER_GPU * pod.gpus,
         "memory_request": None if pod.memory_bytes else quantity(request_bytes or GPU_REQUEST_BYTES * pod.gpus),
         "node_labels": _node_labels(pod),
         "environment": own | {name: literal(value) for name, value in pod.environment},

@@ -68,7 +68,7 @@ def render_train_job(job: TrainJob, *, template_dirs: Sequence[Path] = ()) -> st
     torchrun = job.torchrun and job.nodes * job.pod.gpus > 1
     pod = _pod(job, torchrun=torchrun)
     values = {
-        **pod_values(pod),
+        **pod_values(pod, app="gpuimg-train", container="pytorch"),  # which Kubeflow's operator looks for
         "version": gpuimg.__version__,
         "job": job,
         "torchrun": torchrun,
@@ -94,8 +94,6 @@ def _pod(job: TrainJob, *, torchrun: bool) -> Pod:
     meeting = (("MASTER_ADDR", first_address(job)), ("MASTER_PORT", str(PORT))) if alone else ()
     return replace(
         job.pod,
-        app="gpuimg-train",
-        container="pytorch",  # which Kubeflow's operator looks for
         command=_command(job, torchrun=torchrun),
         restart=None if job.kind == PYTORCH_JOB else "Never",
         grace_s=_GRACE_S,

@@ -196,6 +196,32 @@ def test_one_pod_that_fails_ends_all_or_starts_all_again() -> None:
     assert policy["cleanPodPolicy"] == "Running"
 
 
+@pytest.mark.parametrize(
+    ("image", "local", "policy"),
+    [
+        ("registry.example.com/team/train:2.6", False, "Always"),
+        ("train", False, "Always"),
+        ("train:latest", True, "IfNotPresent"),
+        (f"registry.example.com/team/train:2.6@sha256:{'0' * 64}", False, "IfNotPresent"),
+    ],
+)
+def test_nodes_run_what_a_tag_names_now(image: str, local: bool, policy: str) -> None:
+    """A node that has last week's image of that tag would run it; what no registry has can't be pulled."""
+    job = replace(ONE_GPU, pod=replace(ONE_GPU.pod, image=image, local=local))
+    assert container(job)["imagePullPolicy"] == policy
+
+
+def test_a_pod_asks_for_what_a_small_node_has_and_the_head_says_so() -> None:
+    resources = container(JOBS["train-indexed-job"])["resources"]
+    assert resources["requests"] == {"cpu": 4, "memory": "8Gi"}
+    assert resources["limits"] == {"nvidia.com/gpu": 2, "memory": "72Gi"}
+    head = render_train_job(JOBS["train-indexed-job"]).partition("\n---\n")[0]
+    assert "Only 8Gi of it are kept" in head
+    assert "4 CPUs are kept" in head
+    assert "requests" not in container(ONE_NODE)["resources"]
+    assert "kept for it" not in render_train_job(ONE_NODE)
+
+
 def test_single_pods_are_not_started_again() -> None:
     with pytest.raises(RequestError, match=r"--max-restarts: a job of several nodes starts single pods again"):
         render_train_job(replace(NODES, max_restarts=1))

@@ -11,10 +11,13 @@ from typing import Final
 
 from gpuimg import settings
 from gpuimg.errors import RequestError
+from gpuimg.pipeline.render import CUDA_ROOT, PYTHON_ROOT, VENV
 from gpuimg.text import printable, shown
 
 LABEL: Final = r"[a-z0-9](?:[-a-z0-9]*[a-z0-9])?"
 SUBDOMAIN: Final = rf"{LABEL}(?:\.{LABEL})*"
+GPU: Final = "nvidia.com/gpu"
+"""What NVIDIA's device plugin calls a GPU."""
 _WORD: Final = r"[A-Za-z0-9](?:[-A-Za-z0-9_.]*[A-Za-z0-9])?"
 _VARIABLE: Final = r"[A-Za-z_][A-Za-z0-9_]{0,127}"
 _KEY: Final = re.compile(rf"(?:(?P<domain>{SUBDOMAIN})/)?(?P<name>{_WORD})", re.ASCII)
@@ -31,6 +34,8 @@ _OURS: Final = (
 """Variables that say which pod or process it is, or who may come in."""
 _LAUNCHERS: Final = ("MASTER_", "PET_", "TORCHELASTIC_")
 """What the names of variables begin with that torchrun and Kubeflow's operator set."""
+_ROOTS: Final = (VENV, CUDA_ROOT, PYTHON_ROOT, "/opt/conda")
+"""Where gpuimg's images, and PyTorch's, have what makes a program run."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,6 +101,11 @@ def environment(text: str) -> tuple[str, str]:
             f"{name} looks like a secret, and whoever has the file could read it",
             hints=[f"--env-secret {name}=SECRET/KEY takes it from a Secret of the cluster"],
         )
+    if settings.holds_credentials(value):
+        raise RequestError(
+            f"{name} has a URL with a user name or password, and whoever has the file could read it",
+            hints=[f"--env-secret {name}=SECRET/KEY takes it from a Secret of the cluster"],
+        )
     return name, value
 
 
@@ -120,7 +130,13 @@ def claim(text: str) -> Claim:
             f"`{shown(text)}` is no claim and path",
             hints=["write it as --pvc data:/data or --pvc data:/data:ro; `kubectl get pvc` lists claims"],
         )
-    return Claim(name=name, path=settings.container_path(path), read_only=mode == "ro")
+    place = settings.container_path(path)
+    if any(f"{root}/".startswith(f"{place}/") or place.startswith(f"{root}/") for root in _ROOTS):
+        raise RequestError(
+            f"a claim at `{shown(place)}` would hide what the image has there, its Python or its CUDA",
+            hints=[f"use a folder such as /data: --pvc {name}:/data"],
+        )
+    return Claim(name=name, path=place, read_only=mode == "ro")
 
 
 def literal(text: str) -> str:
@@ -151,6 +167,8 @@ def device(text: str) -> tuple[str, int]:
             f"`{shown(text)}` is no resource of nodes",
             hints=["write it as --rdma rdma/hca=1; `kubectl describe node` lists what a node has"],
         )
+    if resource == GPU:
+        raise RequestError(f"{GPU} is the GPUs, not network cards", hints=["--gpus-per-node says how many a pod gets"])
     return resource, number
 
 

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
 
 from gpuimg.cli import options
 from gpuimg.cli.export.common import PlatformName, PythonProgram, Repository, TargetName, find_image, warn_unpullable
 from gpuimg.cli.textfile import Output, TextFile
+
+_SMOKE_MINUTES: Final = 120
+_STORAGE: Final = "50g"
 
 
 def k8s(
@@ -147,17 +150,25 @@ def k8s(
     controller must know, or with `--kind job` as a Job. The file's head has the commands that start it, and says what
     has to be there.
     """
+    from gpuimg import settings
     from gpuimg.cli.console import Console
-    from gpuimg.cli.export import manifests
-    from gpuimg.export.k8s.kinds import choose_kind, refuse_strays
+    from gpuimg.export import hpc, values
+    from gpuimg.export.k8s import kinds, names
+    from gpuimg.export.k8s.notebook import Notebook, render_notebook
+    from gpuimg.export.k8s.pod import Pod
+    from gpuimg.export.k8s.server import Server, render_server
+    from gpuimg.export.k8s.smoke import SmokeJob, render_smoke_job
+    from gpuimg.export.k8s.train import TrainJob, render_train_job
+    from gpuimg.launch.ports import JUPYTER
+    from gpuimg.matrix import load_matrix
+    from gpuimg.smoke.request import refuse_unknown_checks
 
     console = Console()
     file = TextFile(console, output, what="the manifest")
-    image = find_image(
-        target, console, repository=repository, platform=platform, python=python, matrix_dir=tuple(matrix_dir or ())
-    )
-    chosen = choose_kind(kind, image, smoke=smoke, nodes=nodes, command=command or ())
-    refuse_strays(
+    matrices, templates = tuple(matrix_dir or ()), tuple(template_dir or ())
+    image = find_image(target, console, repository=repository, platform=platform, python=python, matrix_dir=matrices)
+    chosen = kinds.choose_kind(kind, image, smoke=smoke, nodes=nodes, command=command or ())
+    kinds.refuse_strays(
         chosen,
         {
             "--multi-node": multi_node,
@@ -172,61 +183,70 @@ def k8s(
             "a command": bool(command),
         },
     )
-    pod = manifests.read_pod(
-        image,
-        name=manifests.read_name(chosen, name, nodes=nodes),
-        namespace=namespace,
+    pod = Pod(
+        image=image.reference,
+        non_root=image.is_ours,
+        arch=image.arch,
+        local=image.is_local,
+        name=kinds.read_name(chosen, name, nodes=nodes),
+        namespace=names.namespace(namespace) if namespace is not None else None,
         gpus=gpus_per_node,
-        shm_size=shm_size,
-        memory=memory,
-        cpus=cpus,
-        image_pull_secret=image_pull_secret,
-        node_selector=node_selector or (),
-        toleration=toleration or (),
-        rdma=rdma,
+        shm_bytes=settings.size_bytes(shm_size),
+        memory_bytes=settings.size_bytes(memory) if memory is not None else None,
+        cpus=values.cpus(cpus) if cpus is not None else None,
+        image_pull_secret=names.object_name(image_pull_secret, option="--image-pull-secret"),
+        node_labels=tuple(map(values.node_label, node_selector or ())),
+        tolerations=tuple(map(values.toleration, toleration or ())),
+        rdma=values.device(rdma) if rdma is not None else None,
         ptrace=ptrace,
-        runtime_class=runtime_class,
-        env=env or (),
-        env_secret=env_secret or (),
-        pvc=pvc or (),
+        runtime_class=names.object_name(runtime_class, option="--runtime-class"),
+        environment=tuple(map(values.environment, env or ())),
+        secrets=tuple(map(values.secret_variable, env_secret or ())),
+        claims=tuple(map(values.claim, pvc or ())),
     )
-    templates = tuple(template_dir or ())
+    words = tuple(command or image.command)
     match chosen:
-        case "smoke":
-            text = manifests.smoke(
-                image,
-                pod,
+        case kinds.SMOKE:
+            refuse_unknown_checks(only or (), skip or ())
+            smoke_job = SmokeJob(
+                pod=pod,
+                python=image.python,
+                expect=image.expect,
                 nodes=nodes,
                 multi_node=multi_node,
-                only=only,
-                skip=skip,
-                timeout=timeout,
-                templates=templates,
+                only=tuple(only or ()),
+                skip=tuple(skip or ()),
+                timeout_minutes=timeout if timeout is not None else _SMOKE_MINUTES,
             )
-        case "notebook":
-            text = manifests.notebook(
-                image,
-                pod,
-                storage=storage,
-                storage_class=storage_class,
-                matrix_dir=tuple(matrix_dir or ()),
-                templates=templates,
+            text = render_smoke_job(smoke_job, template_dirs=templates)
+        case kinds.NOTEBOOK:
+            notebook = Notebook(
+                pod=pod,
+                health=kinds.health(load_matrix(matrices).flavors, image.label("flavor") or JUPYTER),
+                storage_bytes=settings.size_bytes(storage if storage is not None else _STORAGE),
+                storage_class=names.object_name(storage_class, option="--storage-class"),
             )
-        case "server":
-            text = manifests.server(
-                image, pod, command=command or (), matrix_dir=tuple(matrix_dir or ()), templates=templates
+            text = render_notebook(notebook, template_dirs=templates)
+        case kinds.SERVER:
+            flavor, own = image.label("flavor") or kinds.SERVE, dict(pod.environment).get("HEALTH_URL")
+            server = Server(
+                pod=pod,
+                python=image.python,
+                command=hpc.command(words, torchrun=False, what="the manifest"),
+                health=kinds.health(load_matrix(matrices).flavors, flavor, own=own),
             )
+            text = render_server(server, template_dirs=templates)
         case _:
-            text = manifests.train(
-                image,
-                pod,
+            train_job = TrainJob(
+                pod=pod,
+                python=image.python,
+                command=hpc.command(words, torchrun=torchrun and nodes * gpus_per_node > 1, what="the manifest"),
                 kind=chosen,
-                command=command or (),
                 nodes=nodes,
                 torchrun=torchrun,
                 max_restarts=max_restarts,
-                timeout=timeout,
-                templates=templates,
+                timeout_minutes=timeout,
             )
+            text = render_train_job(train_job, template_dirs=templates)
     warn_unpullable(image, console)
     file.write(text)

@@ -8,7 +8,8 @@ from typing import Final
 
 from gpuimg.errors import RequestError
 from gpuimg.export.image import ExportedImage
-from gpuimg.export.k8s.train import JOB, JOB_SET, PYTORCH_JOB
+from gpuimg.export.k8s import names
+from gpuimg.export.k8s.train import GROUP, JOB, JOB_SET, PYTORCH_JOB
 from gpuimg.facts import Flavor
 from gpuimg.launch.ports import JUPYTER
 from gpuimg.text import did_you_mean, shown
@@ -31,7 +32,8 @@ _FITS: Final[Mapping[str, tuple[str, ...]]] = {
     "a command": (*_TRAINING, SERVER),
 }
 """Options that mean something to some kinds alone."""
-_NAMES: Final = {SMOKE: "--smoke"}
+_SHOWN: Final = {SMOKE: "--smoke"}
+_CALLED: Final = {SMOKE: "gpuimg-smoke", NOTEBOOK: "notebook", SERVER: "server"}
 SERVE: Final = "serve"
 """The flavor."""
 _HEALTH_HINT: Final = "write it as --env HEALTH_URL=http://127.0.0.1:8000/health"
@@ -65,10 +67,22 @@ def refuse_strays(kind: str, given: Mapping[str, bool]) -> None:
     """Raise RequestError for an option that was `given` and means nothing to `kind`."""
     for option, is_given in given.items():
         if is_given and kind not in _FITS[option]:
-            kinds = ", ".join(_NAMES.get(each, each) for each in _FITS[option])
+            kinds = ", ".join(_SHOWN.get(each, each) for each in _FITS[option])
             raise RequestError(
-                f"{option} means nothing to {_NAMES.get(kind, f'a {kind}')}", hints=[f"it is for {kinds}: leave it out"]
+                f"{option} means nothing to {_SHOWN.get(kind, f'a {kind}')}", hints=[f"it is for {kinds}: leave it out"]
             )
+
+
+def read_name(kind: str, text: str | None, *, nodes: int) -> str:
+    """`text` if it can name that kind, or what it is called by itself. Raises RequestError."""
+    named = text if text is not None else _CALLED.get(kind, "train")
+    if kind in {NOTEBOOK, SERVER}:
+        return names.server_name(named)
+    if kind == JOB_SET:
+        return names.job_set_name(named, group=GROUP, pods=nodes)
+    if kind == PYTORCH_JOB:
+        return names.pytorch_job_name(named, pods=nodes)
+    return names.job_name(named, pods=nodes)
 
 
 def health(flavors: Sequence[Flavor], name: str, *, own: str | None = None) -> tuple[str, int]:
@@ -84,9 +98,9 @@ def health(flavors: Sequence[Flavor], name: str, *, own: str | None = None) -> t
         )
     try:
         parts = urllib.parse.urlsplit(url)
-        port = parts.port or 80
+        port = 80 if parts.port is None else parts.port
     except ValueError as error:
         raise RequestError(f"HEALTH_URL: `{shown(url)}` is no URL", hints=[_HEALTH_HINT]) from error
-    if parts.scheme != "http" or not parts.hostname:
+    if parts.scheme != "http" or not parts.hostname or not port:
         raise RequestError(f"HEALTH_URL: `{shown(url)}` is not one that a probe can ask", hints=[_HEALTH_HINT])
     return urllib.parse.urlunsplit(("", "", parts.path or "/", parts.query, "")), port

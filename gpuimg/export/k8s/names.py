@@ -70,9 +70,9 @@ def namespace(text: str) -> str:
     return text
 
 
-def object_name(text: str, *, option: str) -> str:
-    """`text` if it can name a Secret or a RuntimeClass (a DNS subdomain); `option` gave it. Raises RequestError."""
-    if not re.fullmatch(SUBDOMAIN, text, re.ASCII) or len(text) > 253:
+def object_name(text: str | None, *, option: str) -> str | None:
+    """`text`, where `option` gave one, if it can name a Secret or a RuntimeClass (a subdomain). Raises RequestError."""
+    if text is not None and (not re.fullmatch(SUBDOMAIN, text, re.ASCII) or len(text) > 253):
         raise RequestError(
             f"`{shown(text)}` can't be a name in Kubernetes",
             hints=[f"use a-z, 0-9, - and dots: {option} my-name"],

@@ -35,8 +35,6 @@ def render_notebook(notebook: Notebook, *, template_dirs: Sequence[Path] = ()) -
     secret = SecretVariable(name=TOKEN, secret=f"{name}-token", key="token")
     pod = replace(
         notebook.pod,
-        app="gpuimg-notebook",
-        container="jupyter",
         own_secrets=(secret,),
         ports=(("http", notebook.health[1]),),
         health=notebook.health,
@@ -44,7 +42,7 @@ def render_notebook(notebook: Notebook, *, template_dirs: Sequence[Path] = ()) -
         storage=True,
     )
     values = {
-        **pod_values(pod),
+        **pod_values(pod, app="gpuimg-notebook", container="jupyter"),
         "version": gpuimg.__version__,
         "notebook": notebook,
         "token": secret,

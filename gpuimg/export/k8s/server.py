@@ -35,12 +35,15 @@ def render_server(server: Server, *, template_dirs: Sequence[Path] = ()) -> str:
     words = tuple(map(literal, server.command))
     pod = replace(
         server.pod,
-        app="gpuimg-server",
-        container="server",
         command=(server.python, *words) if words[0].endswith(".py") else words,
         own_environment=(("PYTHONUNBUFFERED", "1"),),
         ports=(("http", server.health[1]),),
         health=server.health,
     )
-    values = {**pod_values(pod), "version": gpuimg.__version__, "server": server, "port": server.health[1]}
+    values = {
+        **pod_values(pod, app="gpuimg-server", container="server"),
+        "version": gpuimg.__version__,
+        "server": server,
+        "port": server.health[1],
+    }
     return render_template(template_environment(template_dirs), "k8s/server.yaml.j2", values)

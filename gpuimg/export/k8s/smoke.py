@@ -54,7 +54,13 @@ def render_smoke_job(job: SmokeJob, *, template_dirs: Sequence[Path] = ()) -> st
             "--multi-node joins several nodes, and there is one", hints=["name how many: --nodes 2 --multi-node"]
         )
     pod = _pod(job)
-    filled = pod_values(pod, memory_bytes=_MEMORY_BYTES * (1 + pod.gpus), request_bytes=_REQUEST_BYTES)
+    filled = pod_values(
+        pod,
+        app="gpuimg-smoke",
+        container="smoke",
+        memory_bytes=_MEMORY_BYTES * (1 + pod.gpus),
+        request_bytes=_REQUEST_BYTES,
+    )
     config = _config(job)
     guest = build_guest(packed=True)
     if len(guest) + len(config) > _CONFIG_MAP_BYTES:
@@ -77,8 +83,6 @@ def _pod(job: SmokeJob) -> Pod:
     """With the guest, and a folder for what its checks write."""
     return replace(
         job.pod,
-        app="gpuimg-smoke",
-        container="smoke",
         command=(job.python, f"{_FOLDER}/smoke.pyz", "--config", f"{_FOLDER}/config.json"),
         restart="Never",
         deadline_s=job.timeout_minutes * 60,

@@ -55,15 +55,20 @@ def render_train_job(job: TrainJob, *, template_dirs: Sequence[Path] = ()) -> st
             "a job needs a command: nobody is there to type one",
             hints=["put it last, after --: -- python train.py", "--smoke runs the smoke step"],
         )
-    if job.max_restarts and job.nodes > 1 and job.kind != JOB_SET:
+    if job.max_restarts and (job.kind == PYTORCH_JOB or (job.kind == JOB and job.nodes > 1)):
         raise RequestError(
-            f"--max-restarts: a {job.kind} of several nodes starts single pods again, and the others would not meet it",
-            hints=["leave --kind out for a JobSet, which starts all of them again"],
+            "--max-restarts: "
+            + (
+                "the pods of a pytorchjob are not started again"
+                if job.kind == PYTORCH_JOB
+                else "a job of several nodes starts single pods again, and the others would not meet it"
+            ),
+            hints=["leave --kind out: a job of one node is started again, and all of a jobset's pods are"],
         )
     torchrun = job.torchrun and job.nodes * job.pod.gpus > 1
     pod = _pod(job, torchrun=torchrun)
     values = {
-        **pod_values(pod),
+        **pod_values(pod, app="gpuimg-train", container="pytorch"),  # which Kubeflow's operator looks for
         "version": gpuimg.__version__,
         "job": job,
         "torchrun": torchrun,
@@ -89,8 +94,6 @@ def _pod(job: TrainJob, *, torchrun: bool) -> Pod:
     meeting = (("MASTER_ADDR", first_address(job)), ("MASTER_PORT", str(PORT))) if alone else ()
     return replace(
         job.pod,
-        app="gpuimg-train",
-        container="pytorch",  # which Kubeflow's operator looks for
         command=_command(job, torchrun=torchrun),
         restart=None if job.kind == PYTORCH_JOB else "Never",
         grace_s=_GRACE_S,

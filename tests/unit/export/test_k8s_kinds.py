@@ -55,7 +55,17 @@ def test_the_health_check_is_the_flavors_own() -> None:
 
 
 @pytest.mark.parametrize(
-    "url", ["", "ready", "ftp://127.0.0.1/x", "http://127.0.0.1:x/", "http://[", "http:///x", "\x1b[2J"]
+    "url",
+    [
+        "",
+        "ready",
+        "ftp://127.0.0.1/x",
+        "http://127.0.0.1:x/",
+        "http://127.0.0.1:0/",
+        "http://[",
+        "http:///x",
+        "\x1b[2J",
+    ],
 )
 def test_a_url_that_no_probe_can_ask_is_refused(url: str) -> None:
     refuses(lambda text: kinds.health((), "serve", own=text), url)

@@ -83,7 +83,9 @@ def test_the_token_is_in_a_secret_that_the_head_makes() -> None:
 def test_the_service_reaches_the_server_inside_the_cluster_alone() -> None:
     found = manifests(NOTEBOOK)
     service, spec = found["Service"]["spec"], found["StatefulSet"]["spec"]
-    assert service["type"] == "ClusterIP"
+    assert service["clusterIP"] == "None"
+    assert found["StatefulSet"]["spec"]["serviceName"] == found["Service"]["metadata"]["name"]
+    assert "Pods of the cluster reach port 8888 too" in render_notebook(NOTEBOOK)
     assert service["selector"] == spec["selector"]["matchLabels"] == spec["template"]["metadata"]["labels"]
     (port,) = service["ports"]
     (container,) = pod(NOTEBOOK)["containers"]

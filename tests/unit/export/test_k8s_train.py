@@ -196,10 +196,77 @@ def test_one_pod_that_fails_ends_all_or_starts_all_again() -> None:
     assert policy["cleanPodPolicy"] == "Running"
 
 
-@pytest.mark.parametrize("kind", ["job", PYTORCH_JOB])
-def test_single_pods_are_not_started_again(kind: str) -> None:
-    with pytest.raises(RequestError, match=r"--max-restarts: a .* of several nodes starts single pods again"):
-        render_train_job(replace(NODES, kind=kind, max_restarts=1))
+@pytest.mark.parametrize(
+    ("image", "local", "policy"),
+    [
+        ("registry.example.com/team/train:2.6", False, "Always"),
+        ("train", False, "Always"),
+        ("train:latest", True, "IfNotPresent"),
+        (f"registry.example.com/team/train:2.6@sha256:{'0' * 64}", False, "IfNotPresent"),
+    ],
+)
+def test_nodes_run_what_a_tag_names_now(image: str, local: bool, policy: str) -> None:
+    """A node that has last week's image of that tag would run it; what no registry has can't be pulled."""
+    job = replace(ONE_GPU, pod=replace(ONE_GPU.pod, image=image, local=local))
+    assert container(job)["imagePullPolicy"] == policy
+
+
+def test_a_pod_asks_for_what_a_small_node_has_and_the_head_says_so() -> None:
+    resources = container(JOBS["train-indexed-job"])["resources"]
+    assert resources["requests"] == {"cpu": 4, "memory": "8Gi"}
+    assert resources["limits"] == {"nvidia.com/gpu": 2, "memory": "72Gi"}
+    head = render_train_job(JOBS["train-indexed-job"]).partition("\n---\n")[0]
+    assert "Only 8Gi of it are kept" in head
+    assert "4 CPUs are kept" in head
+    assert "requests" not in container(ONE_NODE)["resources"]
+    assert "kept for it" not in render_train_job(ONE_NODE)
+
+
+def test_single_pods_are_not_started_again() -> None:
+    with pytest.raises(RequestError, match=r"--max-restarts: a job of several nodes starts single pods again"):
+        render_train_job(replace(NODES, max_restarts=1))
+
+
+@pytest.mark.parametrize("nodes", [1, 2])
+def test_no_pod_of_a_pytorch_job_is_started_again(nodes: int) -> None:
+    """Its restartPolicy is Never: nothing may promise a replacement."""
+    with pytest.raises(RequestError, match=r"--max-restarts: the pods of a pytorchjob are not started again"):
+        render_train_job(replace(ONE_NODE, kind=PYTORCH_JOB, nodes=nodes))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"environment": (("A", "1"), ("A", "2"))},
+        {"secrets": (SecretVariable(name="A", secret="s", key="k"), SecretVariable(name="A", secret="t", key="k"))},
+        {"environment": (("A", "1"),), "secrets": (SecretVariable(name="A", secret="s", key="k"),)},
+    ],
+)
+def test_a_variable_is_given_once(change: dict[str, Any]) -> None:
+    with pytest.raises(RequestError, match="the variable A is given twice"):
+        render_train_job(replace(ONE_GPU, pod=replace(ONE_GPU.pod, **change)))
+
+
+def test_a_secret_takes_the_place_of_a_variable_of_the_kind() -> None:
+    secret = SecretVariable(name="NCCL_DEBUG", secret="s", key="k")
+    variables = container(replace(ONE_GPU, pod=replace(ONE_GPU.pod, secrets=(secret,))))["env"]
+    assert variables == [
+        {"name": "PYTHONUNBUFFERED", "value": "1"},
+        {"name": "NCCL_DEBUG", "valueFrom": {"secretKeyRef": {"name": "s", "key": "k"}}},
+    ]
+
+
+def test_a_label_of_nodes_is_asked_for_once() -> None:
+    labels = (("pool", "a"), ("pool", "b"))
+    with pytest.raises(RequestError, match="the label pool is asked for twice"):
+        render_train_job(replace(ONE_GPU, pod=replace(ONE_GPU.pod, node_labels=labels)))
+
+
+def test_nodes_have_the_architecture_of_the_image() -> None:
+    pod = replace(ONE_GPU.pod, node_labels=(("kubernetes.io/arch", "arm64"),))
+    assert templates(replace(ONE_GPU, pod=pod))[0]["spec"]["nodeSelector"] == {"kubernetes.io/arch": "arm64"}
+    with pytest.raises(RequestError, match="the image is for amd64, and --node-selector asks for nodes of arm64"):
+        render_train_job(replace(ONE_GPU, pod=replace(pod, arch="amd64")))
 
 
 def test_nothing_ends_a_run_that_was_given_no_time() -> None:

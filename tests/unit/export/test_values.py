@@ -41,6 +41,14 @@ def test_hostile_text_is_refused(name: str, text: str) -> None:
     refuses(CHECKS[name], text)
 
 
+def test_gpus_are_no_network_cards() -> None:
+    """The manifest would say how many there are twice."""
+    with pytest.raises(RequestError, match=r"nvidia\.com/gpu is the GPUs") as caught:
+        values.device("nvidia.com/gpu=4")
+    assert "--gpus-per-node" in caught.value.hints[0]
+    assert values.device("nvidia.com/hostdev=4") == ("nvidia.com/hostdev", 4)
+
+
 @pytest.mark.parametrize("value", ["a\nb", "a\x1b[2J", "a\u202eb", "a\x00"])
 def test_no_value_steers_a_terminal(value: str) -> None:
     with pytest.raises(RequestError):
@@ -64,16 +72,49 @@ def test_a_secret_comes_from_the_cluster(name: str) -> None:
     assert caught.value.hints == (f"--env-secret {name}=SECRET/KEY takes it from a Secret of the cluster",)
 
 
+@pytest.mark.parametrize(
+    "url", ["http://u:hunter2@proxy:1", "https://hunter2@sentry.io/1", "redis://:hunter2@r/0", "ssh://u:hunter2@host"]
+)
+def test_a_urls_password_comes_from_the_cluster(url: str) -> None:
+    with pytest.raises(RequestError, match="a URL with a user name or password") as caught:
+        values.environment(f"HTTPS_PROXY={url}")
+    assert "hunter2" not in caught.value.message
+
+
+@pytest.mark.parametrize(
+    "value", ["http://proxy:3128", "http://host/a@b?c@d", "debian:12@sha256:0", "ssh://git@host/x"]
+)
+def test_a_value_without_a_password_is_taken(value: str) -> None:
+    assert values.environment(f"NAME={value}") == ("NAME", value)
+
+
 def test_a_secrets_key_and_a_claim_are_read() -> None:
     assert values.secret_variable("HF_TOKEN=team.hf/token_1.txt") == values.SecretVariable(
         name="HF_TOKEN", secret="team.hf", key="token_1.txt"
     )
     assert values.claim("data:/data") == values.Claim(name="data", path="/data")
+    assert values.claim("data:/opt/venv2").path == "/opt/venv2"
     assert values.claim("data:/data/sets/:ro") == values.Claim(name="data", path="/data/sets", read_only=True)
 
 
 @pytest.mark.parametrize(
-    "text", ["data", "data:", "data:data", "data:/data:rw", "data:/data:ro:x", "Data:/d", "d:/dev/shm", "d:/a/../b"]
+    "text",
+    [
+        "data",
+        "data:",
+        "data:data",
+        "data:/data:rw",
+        "data:/data:ro:x",
+        "Data:/d",
+        "d:/dev/shm",
+        "d:/a/../b",
+        "d:/usr",
+        "d:/proc",
+        "d:/opt",
+        "d:/opt/venv",
+        "d:/opt/venv/lib",
+        "d:/opt/conda/",
+    ],
 )
 def test_what_is_no_claim_is_refused(text: str) -> None:
     refuses(values.claim, text)

@@ -150,11 +150,22 @@ def test_a_spec_says_what_options_ask_for(capsys: pytest.CaptureFixture[str]) ->
     """`gpuimg build` of the request comes to the very image that later jobs name."""
     options = ["--flavor", "devel", "--python", "3.12", "--repository", "ghcr.io/team/gpuimg"]
     document = exported(capsys, "2.6-cu124", "--format", "gitlab", *options)
-    (row,) = document["build"]["parallel"]["matrix"]
+    (row,) = document["gpuimg-build"]["parallel"]["matrix"]
     assert row["SPEC"] == "2.6-cu124-py312-devel"
     assert row["IMAGE"] == "ghcr.io/team/gpuimg:2.6.0-cu124-py312-devel"
     again = exported(capsys, row["SPEC"], "--format", "gitlab", "--repository", "ghcr.io/team/gpuimg")
-    assert again["build"]["parallel"]["matrix"][0]["IMAGE"] == row["IMAGE"]
+    assert again["gpuimg-build"]["parallel"]["matrix"][0]["IMAGE"] == row["IMAGE"]
+
+
+def test_a_projects_network_gets_to_the_jobs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lines = ["schema: 1", "spec: 2.6-cu124", "repository: ghcr.io/team/bert", "build-network: host", ""]
+    (tmp_path / "gpuimg.yaml").write_text("\n".join(lines), encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    steps = exported(capsys, "--format", "github", "--cache-to", "registry")["jobs"]["build"]["steps"]
+    (build,) = [step["run"] for step in steps if step.get("name") == "Build"]
+    assert "docker buildx bake --allow network.host --set" in build
 
 
 def test_filters_choose_jobs(capsys: pytest.CaptureFixture[str]) -> None:

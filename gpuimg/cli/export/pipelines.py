@@ -167,6 +167,7 @@ def _project_images(selected: Selection, matrix: Matrix) -> list[PipelineImage]:
                 request=image.name,
                 reference=planned.reference,
                 platform=planned.platform or Platform.AMD64,
+                network=image.build_network,
             )
         )
     return images

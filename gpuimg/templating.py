@@ -15,7 +15,7 @@ import jinja2
 
 from gpuimg.errors import RequestError
 from gpuimg.paths import TEMPLATES
-from gpuimg.text import printable, shorten, shown_path
+from gpuimg.text import printable, shorten, shown, shown_path
 
 _WORD: Final = re.compile(r"[A-Za-z0-9/][A-Za-z0-9/._+:@*-]*")
 
@@ -24,7 +24,10 @@ def template_environment(template_dirs: Sequence[Path]) -> jinja2.Environment:
     """Give the environment in which templates of `template_dirs` take the place of gpuimg's by name."""
     for folder in template_dirs:
         if not folder.is_dir() or not any(folder.rglob("*.j2")):
-            raise RequestError(f"{shown_path(folder)} is not a folder with templates (*.j2)")
+            raise RequestError(
+                f"{shown_path(folder)} is not a folder with templates (*.j2)",
+                hints=["name one with --template-dir DIR; a template in it takes the place of gpuimg's of that name"],
+            )
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader([*map(str, template_dirs), str(TEMPLATES)]),
         undefined=jinja2.StrictUndefined,
@@ -93,7 +96,7 @@ def quoted(value: str) -> str:
     Raises RequestError for what no quotes can hold.
     """
     if printable(value) != value:
-        raise RequestError(f"`{shorten(printable(value), 80)}` has control characters: it can't stand in a Dockerfile")
+        raise RequestError(f"`{shown(value)}` has control characters: it can't stand in a Dockerfile")
     return '"' + value.replace("\\", "\\\\").replace('"', '\\"').replace("$", "\\$") + '"'
 
 
@@ -103,7 +106,7 @@ def word(value: str) -> str:
     Raises RequestError for anything else. The matrix's schemas say the same; this is the second wall.
     """
     if not _WORD.fullmatch(value):
-        raise RequestError(f"`{shorten(printable(value), 80)}` can't stand as a word in a Dockerfile")
+        raise RequestError(f"`{shown(value)}` is no plain word, and has to be one where it stands")
     return value
 
 
@@ -116,7 +119,7 @@ def yaml_scalar(value: str) -> str:
     Raises RequestError for control characters, which no value needs.
     """
     if printable(value) != value:
-        raise RequestError(f"`{shorten(printable(value), 80)}` has control characters: it can't stand in a manifest")
+        raise RequestError(f"`{shown(value)}` has control characters: it can't stand in a manifest")
     return json.dumps(value, ensure_ascii=False)
 
 
@@ -138,7 +141,7 @@ def shell_word(value: str) -> str:
     Raises RequestError for control characters, since a line of its own could mean something to other readers.
     """
     if printable(value) != value:
-        raise RequestError(f"`{shorten(printable(value), 80)}` has control characters: it can't stand in a script")
+        raise RequestError(f"`{shown(value)}` has control characters: it can't stand in a script")
     return shlex.quote(value)
 
 

@@ -118,7 +118,10 @@ def _earlier_files(folder: Path) -> tuple[str, ...]:
 
 
 def _unwritable(folder: Path, error: OSError) -> RequestError:
-    return RequestError(f"{folder} can't be written: {error.strerror or error}")
+    return RequestError(
+        f"{printable(str(folder))} can't be written: {error.strerror or error}",
+        hints=["name another folder with -o DIR"],
+    )
 
 
 def require_folder(folder: Path) -> None:

@@ -22,7 +22,10 @@ from gpuimg.versions import Platform
 INSTALL: Final = f"vendor/gpuimg-{gpuimg.__version__}-py3-none-any.whl"
 """The wheel in the user's repository that pipelines install: of no index, where the name may be another's."""
 DOCKER_HUB: Final = "docker.io"
-TIMEOUT_MINUTES: Final = 120
+_LONGEST_HOSTED: Final = 360
+"""Minutes that GitHub gives a job on a runner of its own: https://docs.github.com/en/actions/reference/limits"""
+_CACHED_NETWORKS: Final = {None, "default", "host", "none"}
+"""Those that BuildKit's steps may have: https://docs.docker.com/build/bake/reference/#targetnetwork"""
 _MOST: Final = {"github": 256, "gitlab": 200}
 """Jobs of one matrix: https://docs.github.com/actions/how-tos/write-workflows/choose-what-workflows-do/run-job-variations
 and https://docs.gitlab.com/ci/yaml/#parallelmatrix"""
@@ -38,6 +41,8 @@ class PipelineImage:
     """What `gpuimg build` is told: a spec, or an image of the project."""
     reference: str
     platform: Platform
+    network: str | None = None
+    """Of the build steps; None: the builder's own."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,19 +50,29 @@ class Pipeline:
     """What is built, and how. Values are those that the functions below let through."""
 
     images: tuple[PipelineImage, ...]
+    branch: str
+    """Where images are pushed from."""
+    timeout_minutes: int
     repository: str | None = None
     """What the names of specs' images begin with; None: the project file names its images."""
     file: str | None = None
     """The project file, from the top of the repository."""
     install: str = INSTALL
     """What pip installs to have gpuimg."""
-    branch: str = "main"
-    """Where images are pushed from."""
     cache: bool = False
     """Whether builds keep a cache in the registry, which takes buildx."""
     gpu_runner: tuple[str, ...] = ()
     """Labels of runners with GPUs, on which each image is checked again; empty: it isn't."""
-    timeout_minutes: int = TIMEOUT_MINUTES
+
+    @property
+    def hosted_minutes(self) -> int:
+        """When a job on one of GitHub's own runners is ended."""
+        return min(self.timeout_minutes, _LONGEST_HOSTED)
+
+    @property
+    def on_host_network(self) -> bool:
+        """Whether steps of a build use the host's network, which BuildKit has to be allowed."""
+        return any(image.network == "host" for image in self.images)
 
     @property
     def registry(self) -> str | None:
@@ -68,6 +83,9 @@ class Pipeline:
 def render_pipeline(pipeline: Pipeline, form: str, *, template_dirs: Sequence[Path] = ()) -> str:
     """Give the file of `form`, ``github`` or ``gitlab``. Raises RequestError where it could not run."""
     _refuse_many(pipeline, form)
+    _refuse_platforms(pipeline, form)
+    _refuse_long(pipeline, form)
+    _refuse_networks(pipeline)
     registries = {str(registry(image.reference)) for image in pipeline.images}
     if len(registries) > 1:
         raise RequestError(
@@ -151,3 +169,37 @@ def _refuse_many(pipeline: Pipeline, form: str) -> None:
             f"{len(names)} images are more jobs than one matrix may have: {_MOST[form]}",
             hints=["choose some: --all --torch '>=2.9'"],
         )
+
+
+def _refuse_platforms(pipeline: Pipeline, form: str) -> None:
+    """Raise RequestError for images that the runners of a job could not build or run."""
+    platforms = {image.platform for image in pipeline.images}
+    if form == "gitlab" and Platform.ARM64 in platforms:
+        raise RequestError(
+            f"no tag names the runners for {Platform.ARM64} on every GitLab",
+            hints=["--format github has such runners", "or export the images for linux/amd64 on their own"],
+        )
+    if pipeline.gpu_runner and len(platforms) > 1:
+        raise RequestError(
+            "the images are for two platforms, and a runner of --gpu-runner has one",
+            hints=["export those of each platform on their own"],
+        )
+
+
+def _refuse_long(pipeline: Pipeline, form: str) -> None:
+    """Raise RequestError for a time that no job of the pipeline could have."""
+    if form == "github" and not pipeline.gpu_runner and pipeline.timeout_minutes > _LONGEST_HOSTED:
+        raise RequestError(
+            f"GitHub ends a job on its own runners after {_LONGEST_HOSTED} minutes",
+            hints=[f"say --timeout {_LONGEST_HOSTED}, or less"],
+        )
+
+
+def _refuse_networks(pipeline: Pipeline) -> None:
+    """Raise RequestError for a network that the builder which writes a cache can't give to its steps."""
+    for image in pipeline.images:
+        if pipeline.cache and image.network not in _CACHED_NETWORKS:
+            raise RequestError(
+                f"{image.name} is built on the network `{image.network}`, which a build with a cache can't have",
+                hints=["leave --cache-to out", "or set `build-network: host` in the project file"],
+            )

@@ -103,7 +103,10 @@ def test_bundle_of_this_host_stays_here(tmp_path: Path, monkeypatch: pytest.Monk
         (["--format", "bake", "-o", "out"], "nothing to export"),
         (["2.6-cu124", "--all", "--format", "bake", "-o", "out"], "--all takes every stack"),
         (["2.6-cu124", "--torch", "2.6", "--format", "bake", "-o", "out"], "--torch chooses among the stacks"),
+        (["--all", "--file", "x.yaml", "--format", "bake", "-o", "out"], "name no project file beside it"),
         (["--all", "--torch", "0.1", "--format", "bake", "-o", "out"], "no stack fits"),
+        (["2.6-cu124", "--template-dir", "nowhere", "--format", "bake", "-o", "out"], "nowhere is not a folder"),
+        (["2.6-cu124", "--format", "bake", "-o", "/proc/gpuimg"], "can't be written"),
         (["2.6-cu124", "2.6-cu121", "--format", "bake", "-o", "out"], "two images would both be the target"),
         (["2.6-cu124", "--cache-to", "gha\x1b[2J", "--format", "bake", "-o", "out"], r"`gha\x1b[2J` keeps no cache"),
         (["2.6-cu124", "--cache-to", "registry", "--format", "bake", "-o", "out"], "no registry has `gpuimg:2.6.0"),
@@ -122,6 +125,7 @@ def test_what_cannot_be_baked_is_refused(
     monkeypatch.chdir(tmp_path)
     error = refused(capsys, *arguments)
     assert message in error
+    assert "hint:" in error
     assert not list(tmp_path.iterdir())
 
 
@@ -146,11 +150,22 @@ def test_a_spec_says_what_options_ask_for(capsys: pytest.CaptureFixture[str]) ->
     """`gpuimg build` of the request comes to the very image that later jobs name."""
     options = ["--flavor", "devel", "--python", "3.12", "--repository", "ghcr.io/team/gpuimg"]
     document = exported(capsys, "2.6-cu124", "--format", "gitlab", *options)
-    (row,) = document["build"]["parallel"]["matrix"]
+    (row,) = document["gpuimg-build"]["parallel"]["matrix"]
     assert row["SPEC"] == "2.6-cu124-py312-devel"
     assert row["IMAGE"] == "ghcr.io/team/gpuimg:2.6.0-cu124-py312-devel"
     again = exported(capsys, row["SPEC"], "--format", "gitlab", "--repository", "ghcr.io/team/gpuimg")
-    assert again["build"]["parallel"]["matrix"][0]["IMAGE"] == row["IMAGE"]
+    assert again["gpuimg-build"]["parallel"]["matrix"][0]["IMAGE"] == row["IMAGE"]
+
+
+def test_a_projects_network_gets_to_the_jobs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lines = ["schema: 1", "spec: 2.6-cu124", "repository: ghcr.io/team/bert", "build-network: host", ""]
+    (tmp_path / "gpuimg.yaml").write_text("\n".join(lines), encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    steps = exported(capsys, "--format", "github", "--cache-to", "registry")["jobs"]["build"]["steps"]
+    (build,) = [step["run"] for step in steps if step.get("name") == "Build"]
+    assert "docker buildx bake --allow network.host --set" in build
 
 
 def test_filters_choose_jobs(capsys: pytest.CaptureFixture[str]) -> None:
@@ -181,6 +196,41 @@ def test_a_project_is_built_by_its_file(
     assert (row["spec"], row["image"]) == ("bert", "ghcr.io/team/bert:latest")
     assert 'gpuimg build "$SPEC" --verify --file "$PROJECT" --json' in text
     assert str(tmp_path) not in text
+
+
+@pytest.mark.parametrize("form", ["github", "gitlab", "bake"])
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--torch", "9.9"], "--torch chooses among the stacks"),
+        (["--cuda", "12.4"], "--cuda chooses among the stacks"),
+        (["--all", "--file", "gpuimg.yaml"], "name no project file beside it"),
+        (["--all", "train"], "name no spec beside it"),
+    ],
+)
+def test_nothing_is_idle_beside_a_project(
+    form: str,
+    arguments: list[str],
+    message: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    (tmp_path / "gpuimg.yaml").write_text("schema: 1\nspec: 2.6-cu124\nrepository: team/bert\n", encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    error = refused(capsys, *arguments, "--format", form, "-o", "out")
+    assert message in error
+    assert "hint:" in error
+
+
+@pytest.mark.parametrize("form", ["github", "gitlab"])
+@pytest.mark.parametrize("option", ["repository", "flavor", "python", "platform"])
+def test_what_the_project_file_says_is_told_with_its_key(
+    form: str, option: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "gpuimg.yaml").write_text("schema: 1\nspec: 2.6-cu124\nrepository: team/bert\n", encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    assert f"hint: set `{option}:` in the project file" in refused(capsys, f"--{option}", "x", "--format", form)
 
 
 @pytest.mark.parametrize("form", ["github", "gitlab"])

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from gpuimg.cli import options, planning
-from gpuimg.cli.export.several import CudaVersions, Every, Targets, TorchVersions, wanted_specs
+from gpuimg.cli.export.several import CudaVersions, Every, Targets, TorchVersions, refuse_idle, wanted_specs
 from gpuimg.errors import RequestError
 from gpuimg.text import shown_path
 
@@ -74,6 +74,7 @@ def bake(
     if output is None:
         raise RequestError("the contexts need a folder", hints=["name a new or empty one: -o bake"])
     require_folder(output)
+    refuse_idle(targets or (), every=every, torch=torch, cuda=cuda, file=file)
     matrix = load_matrix(tuple(matrix_dir or ()))
     wanted = options.plan_settings(
         flavor=flavor,

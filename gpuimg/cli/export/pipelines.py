@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from gpuimg.cli import options
-from gpuimg.cli.export.several import CudaVersions, Every, Targets, TorchVersions, wanted_specs
+from gpuimg.cli.export.several import CudaVersions, Every, Targets, TorchVersions, refuse_idle, wanted_specs
 from gpuimg.cli.textfile import Output, TextFile
 from gpuimg.errors import RequestError
 
@@ -76,6 +76,7 @@ def pipeline_command(form: str, *, does: str, folder: str | None = None) -> Call
         from gpuimg.naming import REPOSITORY
 
         console = Console()
+        refuse_idle(targets or (), every=every, torch=torch, cuda=cuda, file=file)
         target = TextFile(console, output, what="the pipeline", folder=folder)
         matrix = load_matrix()
         selected = None if every else select_images(targets or (), console, file=file)
@@ -117,7 +118,10 @@ def _refuse_of_specs(given: dict[str, str | None]) -> None:
     """Raise RequestError for what the project file says of its images."""
     for option, value in given.items():
         if value is not None:
-            raise RequestError(f"{option} is for specs, and the project file says it of its images")
+            raise RequestError(
+                f"{option} is for specs, and the project file says it of its images",
+                hints=[f"set `{option.removeprefix('--')}:` in the project file"],
+            )
 
 
 def _spec_images(
@@ -163,6 +167,7 @@ def _project_images(selected: Selection, matrix: Matrix) -> list[PipelineImage]:
                 request=image.name,
                 reference=planned.reference,
                 platform=planned.platform or Platform.AMD64,
+                network=image.build_network,
             )
         )
     return images

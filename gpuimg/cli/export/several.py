@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -33,6 +34,19 @@ CudaVersions = Annotated[
 ]
 
 
+def refuse_idle(targets: Sequence[str], *, every: bool, torch: str | None, cuda: str | None, file: Path | None) -> None:
+    """Raise RequestError for what would mean nothing: filters without --all; names or a project file beside it."""
+    for option, value in (("--torch", torch), ("--cuda", cuda)):
+        if value is not None and not every:
+            raise RequestError(f"{option} chooses among the stacks of the matrix", hints=["say --all too"])
+    if every and (targets or file is not None):
+        beside = "spec" if targets else "project file"
+        raise RequestError(
+            f"--all takes every stack: name no {beside} beside it",
+            hints=[f"leave --all out, or the {beside}", "--torch and --cuda choose among the stacks"],
+        )
+
+
 def wanted_specs(
     targets: Sequence[str],
     matrix: Matrix,
@@ -45,15 +59,12 @@ def wanted_specs(
 ) -> Sequence[str]:
     """The specs that were named, or the stacks that the filters leave, newest first.
 
-    Raises RequestError where nothing was named, nothing is left, or a filter would mean nothing.
+    Raises RequestError where nothing was named, or nothing is left.
     """
     from gpuimg.matrix.query import select
     from gpuimg.matrix.wishes import read_wishes
 
     if not every:
-        for option, value in (("--torch", torch), ("--cuda", cuda)):
-            if value is not None:
-                raise RequestError(f"{option} chooses among the stacks of the matrix", hints=["say --all too"])
         if not targets:
             raise RequestError(
                 "nothing to export: no spec was named, and there is no project file here",
@@ -64,8 +75,6 @@ def wanted_specs(
                 ],
             )
         return targets
-    if targets:
-        raise RequestError("--all takes every stack: name no spec beside it")
     stacks = select(matrix, read_wishes(torch=torch, cuda=cuda, python=python, platform=platform))
     if not stacks:
         raise RequestError(

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import re
 import stat
 import subprocess
 import sys
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -34,17 +36,20 @@ def image(request: str, name: str, *, repository: str, platform: Platform = Plat
 
 
 GHCR: Final = "ghcr.io/team/gpuimg"
+OWN: Final = "registry.example.com:5000/team/gpuimg"
 PLAIN: Final = Pipeline(
     images=(
         image("2.6-cu124", "2.6.0-cu124-py311-runtime", repository=GHCR),
-        image("2.13-cu130", "2.13.0-cu130-py311-runtime-arm64", repository=GHCR, platform=Platform.ARM64),
+        image("2.13-cu130", "2.13.0-cu130-py311-runtime", repository=GHCR),
     ),
     repository=GHCR,
+    branch="main",
+    timeout_minutes=120,
 )
 ALL: Final = replace(
     PLAIN,
-    images=(image("2.6-cu124", "2.6.0-cu124-py311-runtime", repository="registry.example.com:5000/team/gpuimg"),),
-    repository="registry.example.com:5000/team/gpuimg",
+    images=(replace(image("2.6-cu124", "2.6.0-cu124-py311-runtime", repository=OWN), network="host"),),
+    repository=OWN,
     install="git+https://git.example.com/tools/gpuimg@0123456789abcdef0123456789abcdef01234567",
     branch="release/2.x",
     cache=True,
@@ -54,9 +59,11 @@ ALL: Final = replace(
 PROJECT: Final = Pipeline(
     images=(image("train", "train", repository="team/bert"), image("serve", "serve", repository="team/bert")),
     file="train/gpuimg.yaml",
+    branch="main",
+    timeout_minutes=120,
 )
-LOCAL: Final = Pipeline(
-    images=(image("2.6-cu124", "2.6.0-cu124-py311-runtime", repository="gpuimg"),), repository="gpuimg"
+LOCAL: Final = replace(
+    PLAIN, images=(image("2.6-cu124", "2.6.0-cu124-py311-runtime", repository="gpuimg"),), repository="gpuimg"
 )
 CASES: Final = {"plain": PLAIN, "all-options": ALL, "project": PROJECT, "no-registry": LOCAL}
 FORMS: Final = ("github", "gitlab")
@@ -159,11 +166,100 @@ def test_a_cache_and_another_runner_need_a_registry(form: str, change: dict[str,
 @both
 def test_each_image_is_a_job_of_its_own(form: str) -> None:
     document = yaml.safe_load(render_pipeline(PLAIN, form))
-    build = document["jobs"]["build"] if form == "github" else document["build"]
+    build = document["jobs"]["build"] if form == "github" else document["gpuimg-build"]
     rows = build["strategy"]["matrix"]["include"] if form == "github" else build["parallel"]["matrix"]
     assert [row["spec" if form == "github" else "SPEC"] for row in rows] == ["2.6-cu124", "2.13-cu130"]
+
+
+ARM: Final = image("2.13-cu130", "2.13.0-cu130-py311-runtime-arm64", repository=GHCR, platform=Platform.ARM64)
+
+
+def test_each_platform_has_its_runner_or_none_is_promised() -> None:
+    mixed = replace(PLAIN, images=(PLAIN.images[0], ARM))
+    rows = yaml.safe_load(render_pipeline(mixed, "github"))["jobs"]["build"]["strategy"]["matrix"]["include"]
+    assert [row["runner"] for row in rows] == ["ubuntu-24.04", "ubuntu-24.04-arm"]
+    with pytest.raises(RequestError, match="no tag names the runners for linux/arm64") as caught:
+        render_pipeline(mixed, "gitlab")
+    assert caught.value.hints
+    with pytest.raises(RequestError, match="two platforms, and a runner of --gpu-runner has one") as caught:
+        render_pipeline(replace(mixed, gpu_runner=("gpu",)), "github")
+    assert caught.value.hints
+    assert render_pipeline(replace(PLAIN, images=(ARM,), gpu_runner=("arm-gpu",)), "github")
+
+
+def test_no_job_is_promised_more_time_than_github_gives() -> None:
+    assert "timeout-minutes: 360\n" in render_pipeline(replace(PLAIN, timeout_minutes=360), "github")
+    with pytest.raises(RequestError, match="after 360 minutes") as caught:
+        render_pipeline(replace(PLAIN, timeout_minutes=361), "github")
+    assert caught.value.hints
+    jobs = yaml.safe_load(render_pipeline(replace(ALL, timeout_minutes=4320), "github"))["jobs"]
+    assert [jobs[name]["timeout-minutes"] for name in ("build", "gpu")] == [360, 4320]
+    assert "timeout: 4320 minutes" in render_pipeline(replace(PLAIN, timeout_minutes=4320), "gitlab")
+
+
+@both
+def test_a_build_with_a_cache_may_use_the_hosts_network(form: str) -> None:
+    """BuildKit gives it only to a builder that was made for it, and bake only where its command line says so."""
+    text = render_pipeline(ALL, form)
+    builds = text.count("docker buildx bake --allow network.host --set")
+    assert builds == text.count("docker buildx bake") == (2 if form == "github" else 1)
     if form == "github":
-        assert [row["runner"] for row in rows] == ["ubuntu-24.04", "ubuntu-24.04-arm"]
+        steps = yaml.safe_load(text)["jobs"]["build"]["steps"]
+        (buildx,) = [step for step in steps if step.get("uses", "").startswith("docker/setup-buildx-action@")]
+        assert buildx["with"] == {"buildkitd-flags": "--allow-insecure-entitlement network.host"}
+    else:
+        assert "--name gpuimg --buildkitd-flags '--allow-insecure-entitlement network.host' --use gpuimg" in text
+    assert "network.host" not in render_pipeline(replace(PLAIN, cache=True), form)
+    other = replace(ALL, images=(replace(ALL.images[0], network="lab"),))
+    with pytest.raises(RequestError, match="the network `lab`, which a build with a cache can't have") as caught:
+        render_pipeline(other, form)
+    assert caught.value.hints
+    assert render_pipeline(replace(other, cache=False), form)
+
+
+def test_two_workflows_of_a_repository_are_not_one() -> None:
+    document = yaml.safe_load(render_pipeline(PLAIN, "github"))
+    assert "name" not in document  # GitHub shows the file's
+    assert document["concurrency"]["group"] == "${{ github.workflow_ref }}"
+
+
+@each
+def test_a_pipeline_of_gitlabs_says_nothing_of_other_jobs(name: str) -> None:
+    """It may be included where stages, variables and jobs are there already."""
+    document = yaml.safe_load(render_pipeline(CASES[name], "gitlab"))
+    assert set(document) <= {".gpuimg", "gpuimg-build", "gpuimg-gpu"}
+    assert {job["stage"] for job in document.values() if "stage" in job} <= {"build", "test"}  # GitLab's own
+    assert "interruptible" not in str(document)  # a push that is stopped half-way leaves half of the tags
+
+
+def test_a_runner_keeps_neither_the_password_nor_an_earlier_gpuimg(tmp_path: Path) -> None:
+    """The scripts themselves, with a docker that writes the password where docker does."""
+    document = yaml.safe_load(render_pipeline(ALL, "gitlab"))
+    venv, login = document[".gpuimg"]["before_script"]
+    assert "python3 -m venv --clear " in venv
+    docker = tmp_path / "docker"
+    docker.write_text(
+        '#!/bin/sh\n[ "$1" = login ] || exit 0\ncat > "${DOCKER_CONFIG:-$HOME/.docker}/config.json"\n', encoding="utf-8"
+    )
+    docker.chmod(0o755)
+    home, place = tmp_path / "home", Path(f"/tmp/gpuimg-test-{os.getpid()}")
+    (home / ".docker").mkdir(parents=True)
+    environment = {
+        "PATH": f"{tmp_path}:/usr/bin:/bin",
+        "HOME": str(home),
+        "CI_JOB_ID": f"test-{os.getpid()}",
+        "REGISTRY": "registry.example.com:5000",
+        "REGISTRY_USERNAME": "user",
+        "REGISTRY_PASSWORD": "secret",
+        "IMAGE": "x",
+    }
+    run = partial(subprocess.run, env=environment, check=True, timeout=60)
+    run(["sh", "-e", "-c", login])
+    assert (place / "config.json").read_text(encoding="utf-8") == "secret"
+    assert place.stat().st_mode & 0o777 == 0o700
+    run(["sh", "-e", "-c", "\n".join(document["gpuimg-gpu"]["after_script"])])
+    assert not place.exists()
+    assert not list((home / ".docker").iterdir())
 
 
 @pytest.mark.parametrize(("form", "most"), [("github", 256), ("gitlab", 200)])
@@ -223,6 +319,19 @@ def test_what_names_no_runner_is_refused(text: str) -> None:
 @pytest.mark.parametrize("text", ["", "*", "a..b", "-x", "a b", "main\n", '"', "\x1b"])
 def test_what_names_no_branch_is_refused(text: str) -> None:
     refuses(pipeline.branch, text)
+
+
+@both
+@pytest.mark.parametrize("text", ["./vendor/x.whl", "vendor/x~1.whl", "vendor/x[a,b]=1.whl#sha256=0"])
+def test_any_file_that_pip_installs_stands_in_the_head(form: str, text: str) -> None:
+    rendered = render_pipeline(replace(PLAIN, install=pipeline.install(text)), form)
+    assert f"# {text} must be in the repository" in rendered
+    assert f'GPUIMG: "{text}"' in rendered
+
+
+@both
+def test_any_branch_stands_in_the_head(form: str) -> None:
+    assert "Only branch _wip pushes." in render_pipeline(replace(PLAIN, branch=pipeline.branch("_wip")), form)
 
 
 @given(st.text(max_size=30))

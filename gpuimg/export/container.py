@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import dataclasses
 import re
-from typing import Final
+from collections.abc import Callable, Sequence
+from typing import Final, TypeVar
 
 from gpuimg import settings
 from gpuimg.errors import RequestError
 from gpuimg.launch import values as launch_values
 from gpuimg.launch.launch import Mount
 from gpuimg.text import did_you_mean, printable, shown
+
+_Value = TypeVar("_Value", str, str | None)
 
 PULL_POLICIES: Final = ("always", "missing", "never")
 """https://docs.docker.com/reference/compose-file/services/#pull_policy: those that need nothing else."""
@@ -46,6 +49,17 @@ def variable(text: str, *, start: str = "where the container is started") -> tup
             hints=[f"--env {name} passes on the value that it has {start}"],
         )
     return name, value
+
+
+def variables(texts: Sequence[str], read: Callable[[str], tuple[str, _Value]]) -> tuple[tuple[str, _Value], ...]:
+    """The variables that `texts` say to `read`, each once. Raises RequestError."""
+    found: dict[str, _Value] = {}
+    for text in texts:
+        name, value = read(text)
+        if name in found:
+            raise RequestError(f"{name} was given twice", hints=["leave one --env out"])
+        found[name] = value
+    return tuple(found.items())
 
 
 def mount(text: str) -> Mount:

@@ -74,6 +74,34 @@ def test_the_project_is_the_default(
     assert [mount["source"] for mount in train["volumes"]] == [".", "home", "./data"]
 
 
+@pytest.mark.parametrize("form", ["compose", "slurm", "k8s", "apptainer"])
+def test_a_command_of_the_projects_only_image_needs_no_name(
+    form: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "gpuimg.yaml").write_text(PROJECT, encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    assert app.run(["export", "--format", form, "--", "python", "a.py", "--", "2.6"]) == 0
+    found = capsys.readouterr().out
+    assert "team/bert:latest" in found
+    assert "a.py" in found
+    assert app.run(["export", "bert", "--format", form, "--", "python", "a.py", "--", "2.6"]) == 0
+    named = capsys.readouterr().out
+    assert named.replace("gpuimg build bert", "gpuimg build") == found
+
+
+def test_a_command_alone_names_no_format(capsys: pytest.CaptureFixture[str]) -> None:
+    assert app.run(["export", "--", "python", "a.py"]) == 2
+    assert "no format was named" in capsys.readouterr().err
+
+
+def test_the_head_makes_the_very_image(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    rows = tmp_path / "own rows"
+    rows.mkdir()
+    (rows / "local.yaml").write_text("schema: 1\n", encoding="utf-8")
+    text, _ = exported(capsys, "2.6-cu126", "--platform", "linux/arm64", "--matrix-dir", str(rows))
+    assert f"# `gpuimg build 2.6-cu126 --platform linux/arm64 --matrix-dir '{rows}'` makes the image" in text
+
+
 def test_a_template_of_the_users_takes_the_place_of_ours(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "compose").mkdir()
     (tmp_path / "compose" / "compose.yaml.j2").write_text("services: {{ '{' }}{{ name }}: {}}\n", encoding="utf-8")
@@ -90,6 +118,7 @@ def test_a_template_of_the_users_takes_the_place_of_ours(tmp_path: Path, capsys:
         (["-p", "http"], "`http` is no port to publish"),
         (["--listen", "everywhere"], "`everywhere` is no IP address"),
         (["--user", "a b"], "`a b` is no user"),
+        (["-e", "A=1", "-e", "A=2"], "A was given twice"),
         (["--", "a\nb: c"], r"`a\nb: c` has control characters"),
     ],
 )
@@ -110,7 +139,10 @@ def test_an_editor_gets_the_projects_image(
     (tmp_path / ".devcontainer").mkdir()
     monkeypatch.chdir(tmp_path)
     file = Path(".devcontainer", "devcontainer.json")
-    assert app.run(["export", "--format", "devcontainer", "-o", str(file), "--name", "BERT", "--forward", "6006"]) == 0
+    assert (
+        app.run(["export", "--format", "devcontainer", "-o", str(file), "--name", "BERT", *["--forward", "6006"] * 2])
+        == 0
+    )
     assert "`gpuimg build` makes the image" in capsys.readouterr().err
     fields = json.loads(file.read_text(encoding="utf-8"))
     assert (fields["name"], fields["image"]) == ("BERT", "registry.example.com/team/bert:latest")

@@ -97,7 +97,9 @@ def compose(
         image=image,
         launch=decision.launch,
         server=decision.server,
-        made_by=container.made_by(image, target, repository),
+        made_by=container.made_by(
+            image, target, repository=repository, platform=platform, matrix_dir=tuple(matrix_dir or ())
+        ),
         pull_policy=values.pull_policy(pull_policy) if pull_policy is not None else None,
         platform=str(image.platform) if platform is not None else None,
     )

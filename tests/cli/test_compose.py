@@ -52,11 +52,59 @@ def test_a_notebook_gets_its_token_from_outside(capsys: pytest.CaptureFixture[st
     assert token.startswith("JUPYTER_TOKEN=${JUPYTER_TOKEN:?")
 
 
-def test_an_images_name_says_that_it_is_a_notebook(capsys: pytest.CaptureFixture[str]) -> None:
-    """As with `gpuimg run`; whose home it has isn't known."""
-    _, found = exported(capsys, "registry.example.com/team/gpuimg:2.6.0-cu124-py311-jupyter")
-    assert found["services"]["notebook"]["ports"] == ["127.0.0.1:8888:8888"]
-    assert "volumes" not in found
+@pytest.mark.parametrize(
+    ("tag", "spec"),
+    [
+        ("2.6.0-cu124-py311-jupyter", "2.6-cu124-jupyter"),
+        ("2.6.0-cu124-py312-devel", "2.6-cu124-py312-devel"),
+        ("2.6-cu124", "2.6-cu124"),
+        ("2.6.0-cu124-py311-runtime-extras-0123abcd", "2.6-cu124"),
+        ("2.6-cu121-compat", "2.6-cu121"),
+    ],
+)
+@pytest.mark.parametrize("form", ["compose", "k8s", "devcontainer"])
+def test_the_name_that_gpuimg_gives_is_as_good_as_the_spec(
+    form: str, tag: str, spec: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """But for its platform, which may be any, and who made it."""
+    command = [] if form == "devcontainer" or "jupyter" in tag else ["--", "train.py"]
+
+    def body(*target: str) -> str:
+        assert app.run(["export", "--format", form, *target, "--platform", "linux/amd64", *command]) == 0
+        return "".join(line for line in capsys.readouterr().out.splitlines(True) if not line.startswith("#"))
+
+    ours = f"registry.example.com/team/gpuimg:{tag}"
+    planned = body(spec, "--repository", "registry.example.com/team/gpuimg")
+    reference = planned.partition("registry.example.com/team/gpuimg:")[2].partition('"')[0]
+    assert body(ours).replace(tag, reference) == planned
+
+
+@pytest.mark.parametrize(
+    ("reference", "ours"),
+    [
+        ("team/bert:2.6.0-cu124-py311-runtime", True),
+        ("team/bert:2.6-cu124", False),
+        ("pytorch/pytorch:2.6.0-cuda12.4-cudnn9-runtime", False),
+        ("gpuimg:2.6.0-cu121-py310-runtime", False),
+        ("gpuimg:mine", False),
+    ],
+)
+def test_only_a_name_that_is_certainly_ours_tells_what_is_inside(
+    reference: str, ours: bool, capsys: pytest.CaptureFixture[str]
+) -> None:
+    _, found = exported(capsys, reference)
+    assert ("HOME=/tmp" in found["services"]["train"].get("environment", [])) is not ours
+    assert ("volumes" in found) is ours
+
+
+def test_a_server_of_the_users_own_is_published_and_kept_up(capsys: pytest.CaptureFixture[str]) -> None:
+    """What stands behind the -- is the server of an image for one; a shell is none."""
+    _, found = exported(capsys, "2.6-cu124-serve", "--port", "9000", "--", "python", "app.py")
+    server = found["services"]["server"]
+    assert (server["ports"], server["restart"]) == (["127.0.0.1:9000:8000"], "unless-stopped")
+    assert server["healthcheck"] == {"interval": "10s"}
+    _, found = exported(capsys, "2.6-cu124-serve", "--", "bash")
+    assert "ports" not in found["services"]["server"]
 
 
 def test_the_project_is_the_default(

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from gpuimg.cli.target import is_image, name_target
+from gpuimg.cli.target import is_image
 from gpuimg.errors import RequestError
 from gpuimg.text import printable
 
@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from gpuimg.export.image import ExportedImage
-    from gpuimg.launch.launch import Target
     from gpuimg.launch.wishes import Wishes
 
 Cdi = Annotated[
@@ -87,15 +86,6 @@ def read_wishes(
         user=settings.user(user) if user is not None else None,
         name=container.service_name(name) if name is not None else None,
     )
-
-
-def launch_target(image: ExportedImage, target: str | None, *, matrix_dir: Sequence[Path]) -> Target:
-    """What is known of the image before its start: of one that was named, what its name lets one expect."""
-    from gpuimg.launch.launch import Target
-
-    if target is not None and is_image(target):
-        return name_target(target, matrix_dir=matrix_dir)
-    return Target(reference=image.reference, labels=image.labels, here=False)
 
 
 def made_by(

@@ -49,6 +49,7 @@ def devcontainer(
     from gpuimg.export import container as values
     from gpuimg.export.devcontainer import IDLE, DevContainer, render_devcontainer
     from gpuimg.launch.elsewhere import decide_elsewhere
+    from gpuimg.launch.launch import Target
 
     console = Console()
     file = TextFile(console, output, what="devcontainer.json", folder=".devcontainer")
@@ -66,7 +67,7 @@ def devcontainer(
         env=env or (),
         publish=[str(port) for port in dict.fromkeys(forward or ())],
     )
-    found = container.launch_target(image, target, matrix_dir=tuple(matrix_dir or ()))
+    found = Target(reference=image.reference, labels=image.labels, here=False)
     decision = decide_elsewhere(wishes, found, cdi=cdi, keeps_home=image.is_ours, image_user=True)
     text = render_devcontainer(
         DevContainer(

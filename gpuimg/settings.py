@@ -34,6 +34,8 @@ _OF_THE_IMAGE = {
 }
 """Variables that a user's value would break, each with the reason."""
 _SECRET = re.compile(r"(^|_)(TOKEN|PASSWORD|PASSWD|SECRET|API_?KEY|ACCESS_KEY(_ID)?|CREDENTIALS?)$")
+_USERINFO = re.compile(r"(?<!ssh)://[^\s/?#]*@|://[^\s/?#@]*:[^\s/?#]*@")
+"""A URL's; a name alone is a token to some, and to ssh an account."""
 _SYSTEM_FOLDERS = {
     "bin",
     "boot",
@@ -218,6 +220,15 @@ def looks_secret(name: str) -> bool:
     (True, False)
     """
     return _SECRET.search(name.upper()) is not None
+
+
+def holds_credentials(value: str) -> bool:
+    """Whether a URL in `value` has a user name or password.
+
+    >>> holds_credentials("http://u:pw@proxy:3128"), holds_credentials("http://proxy:3128/a@b")
+    (True, False)
+    """
+    return _USERINFO.search(value) is not None
 
 
 def container_path(text: str) -> str:

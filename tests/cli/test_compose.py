@@ -150,6 +150,22 @@ def test_the_head_makes_the_very_image(tmp_path: Path, capsys: pytest.CaptureFix
     assert f"# `gpuimg build 2.6-cu126 --platform linux/arm64 --matrix-dir '{rows}'` makes the image" in text
 
 
+def test_a_volume_of_the_users_may_be_called_home_where_ours_is_not(capsys: pytest.CaptureFixture[str]) -> None:
+    for arguments in (["-v", "home:/data", "--no-caches"], ["-v", "home:/home/gpuimg"]):
+        _, found = exported(capsys, "2.6-cu124", *arguments)
+        assert list(found["volumes"]) == ["home"]
+
+
+def test_a_repository_of_what_names_its_own_is_refused_with_a_hint(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "gpuimg.yaml").write_text(PROJECT, encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    for target, hint in (([], "set `repository:`"), (["debian:12"], "push it there")):
+        assert app.run(["export", "--format", "compose", *target, "--repository", "a.example/b"]) == 2
+        assert f"hint: {hint}" in capsys.readouterr().err
+
+
 def test_a_template_of_the_users_takes_the_place_of_ours(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "compose").mkdir()
     (tmp_path / "compose" / "compose.yaml.j2").write_text("services: {{ '{' }}{{ name }}: {}}\n", encoding="utf-8")
@@ -167,6 +183,12 @@ def test_a_template_of_the_users_takes_the_place_of_ours(tmp_path: Path, capsys:
         (["--listen", "everywhere"], "`everywhere` is no IP address"),
         (["--user", "a b"], "`a b` is no user"),
         (["-e", "A=1", "-e", "A=2"], "A was given twice"),
+        (["-e", "HTTPS_PROXY=http://u:pw@proxy:1"], "HTTPS_PROXY has a URL with a user name or password"),
+        (["--memory", "1g", "--shm-size", "8g"], "leaves nothing beside the shared memory"),
+        (["-v", "home:/data"], "the volume `home` keeps the container's home"),
+        (["-v", "z:/proc"], "a mount on /proc would hide what the image has there"),
+        (["-v", "./z:/proc/sys"], "a mount on /proc/sys would hide"),
+        (["-v", "y:/opt/venv/"], "a mount on /opt/venv would hide"),
         (["--", "a\nb: c"], r"`a\nb: c` has control characters"),
     ],
 )

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 import typer
 import typer.main
-from typer.core import TyperGroup
+from typer.core import TyperCommand, TyperGroup
 
 
 class Commands(TyperGroup):
@@ -20,6 +20,21 @@ class Commands(TyperGroup):
         """Give name, command and the other arguments, as click asks for them."""
         name, _, rest = super().resolve_command(ctx, args)
         return name, _load(self.package, name) if name else None, rest
+
+
+class _Command(TyperCommand):
+    """One that may run another: what stands behind a ``--`` is that one's, also where no image was named before."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Keep the words behind ``--`` from filling the arguments before the command."""
+        words: list[str] = []
+        if "--" in args and any(parameter.name == "command" for parameter in self.params):
+            place = args.index("--")
+            args, words = args[:place], args[place + 1 :]
+        rest: list[str] = super().parse_args(ctx, args)
+        if words:
+            ctx.params["command"] = (*(ctx.params.get("command") or ()), *words)
+        return rest
 
 
 def add_commands(app: typer.Typer, helps: Mapping[str, str]) -> None:
@@ -35,5 +50,5 @@ def _load(package: str, name: str) -> Any:
     if hasattr(module, "app"):
         holder.add_typer(module.app, name=name)
     else:
-        holder.command(name)(getattr(module, name))
+        holder.command(name, cls=_Command)(getattr(module, name))
     return typer.main.get_group(holder).commands[name]

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from gpuimg.cli import planning
 from gpuimg.errors import ImageNotFoundError, RequestError, SpecError
@@ -17,6 +18,14 @@ if TYPE_CHECKING:
     from gpuimg.cli.console import Console
     from gpuimg.engine.client import Engine
     from gpuimg.model import Image, Plan, Spec
+
+_OWN_TAG: Final = re.compile(
+    r"(?P<head>[\d.]+-cu\d+)(?P<compatible>-compat)?(?P<rest>(?:-(?!arm64|extras)\w+)*)(?P<arch>-arm64)?"
+    r"(?:-extras-[0-9a-f]{8})?"
+)
+"""A tag of ours: a spec, and what `gpuimg.naming` adds to it."""
+_PLATFORM: Final = "io.gpuimg.platform"
+"""What a tag without one doesn't tell: it can name an image for several."""
 
 
 def find_target(engine: Engine, text: str, console: Console, *, matrix_dir: Sequence[Path]) -> Target:
@@ -63,13 +72,18 @@ def name_target(text: str, *, matrix_dir: Sequence[Path]) -> Target:
     """
     from gpuimg import settings
     from gpuimg.matrix import load_matrix
+    from gpuimg.naming import labels as all_labels
     from gpuimg.pipeline.resolve import resolve
     from gpuimg.pipeline.spec import parse_spec
 
     reference = settings.image_reference(text)
-    labels: dict[str, str] = {}
+    plan = named_plan(reference, matrix_dir=matrix_dir)
+    if plan is not None:
+        labels = {name: value for name, value in all_labels(plan, digest="").items() if name != _PLATFORM}
+        return Target(reference=reference, labels=labels, here=False)
+    labels = {}
     try:
-        spec = parse_spec(reference.partition("@")[0].rpartition("/")[2].partition(":")[2])
+        spec = parse_spec(_tag(reference))
         if spec.cuda is not None:
             labels["io.gpuimg.flavor"] = spec.flavor or ""
             stack_alone = dataclasses.replace(spec, flavor=None, python=None)
@@ -77,6 +91,35 @@ def name_target(text: str, *, matrix_dir: Sequence[Path]) -> Target:
     except RequestError:
         pass  # it is called something else
     return Target(reference=reference, labels=labels, here=False)
+
+
+def named_plan(reference: str, *, matrix_dir: Sequence[Path]) -> Plan | None:
+    """The plan of an image that is certainly gpuimg's by its name, but for its extras; None: it may be anybody's.
+
+    That is what `gpuimg.naming` calls images: a tag in full, or any with a CUDA of a repository ``gpuimg``.
+    """
+    from gpuimg.matrix import load_matrix
+    from gpuimg.pipeline.plan import Settings, make_plan
+    from gpuimg.pipeline.resolve import resolve
+    from gpuimg.pipeline.spec import parse_spec
+
+    match = _OWN_TAG.fullmatch(_tag(reference))
+    if match is None:
+        return None
+    text, compatible, rest, arch = match.group("head", "compatible", "rest", "arch")
+    try:
+        spec = parse_spec(text + rest)
+        is_full = len(spec.torch.release) == 3 and spec.python is not None and spec.flavor is not None
+        in_ours = reference.partition("@")[0].rpartition("/")[2].partition(":")[0] == REPOSITORY
+        if spec.cuda is None or not (is_full or in_ours):
+            return None
+        matrix = load_matrix(tuple(matrix_dir))
+        resolution = resolve(spec, matrix)
+        if (resolution.substitution is not None) != bool(compatible):
+            return None  # torch was compiled for the CUDA that it names
+        return make_plan(resolution, matrix, Settings(platform=Platform.ARM64 if arch else Platform.AMD64))
+    except RequestError:
+        return None
 
 
 def planned_target(text: str, console: Console, *, matrix_dir: Sequence[Path]) -> Target:
@@ -110,6 +153,10 @@ def plan_spec(
     (plan,) = planning.make_plans([text], matrix, Settings(platform=platform), console)
     reference, *_ = image_tags(plan, matrix, repository=repository)
     return reference, plan
+
+
+def _tag(reference: str) -> str:
+    return reference.partition("@")[0].rpartition("/")[2].partition(":")[2]
 
 
 def is_image(text: str) -> bool:

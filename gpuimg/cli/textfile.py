@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import shlex
+import stat
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -9,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from gpuimg.errors import RequestError
-from gpuimg.text import shown_path
+from gpuimg.text import printable, shown_path
 
 if TYPE_CHECKING:
     from gpuimg.cli.console import Console
@@ -24,7 +27,8 @@ class TextFile:
     """Where a command's text goes: the file that was named, or stdout.
 
     Raises RequestError at once for a file that could not be written once the text is there. `what` is what messages
-    call the text. `folder` is where a tool looks for such a file, as ``.github/workflows``: made where it is missing.
+    call the text. `folder` is where a tool looks for such a file, as ``.github/workflows``: made where it
+    is missing, and what lies below it.
     """
 
     def __init__(self, console: Console, output: Path | None, *, what: str, folder: str | None = None) -> None:
@@ -48,14 +52,18 @@ class TextFile:
             if file.exists() and not file.is_file():
                 raise self._unwritable(file, "that is no file")
             if not self._existing(file.resolve().parent).is_dir():
-                raise self._unwritable(file, "there is no such folder")
+                hint = f"`{printable(shlex.join(['mkdir', '-p', str(file.parent)]))}` makes it"
+                raise self._unwritable(file, "there is no such folder", hint=hint)
         except (OSError, RuntimeError) as error:  # a loop of links, a name too long
             raise self._unwritable(file, getattr(error, "strerror", None) or "its path leads nowhere") from error
 
     def _existing(self, parent: Path) -> Path:
         """What has to be there before: the file's folder, or where the tool's own is made."""
         own = self._folder.parts if self._folder is not None else ()
-        return parent.parents[len(own) - 1] if own and parent.parts[-len(own) :] == own else parent
+        for folder in (parent, *parent.parents) if own else ():
+            if folder.parts[-len(own) :] == own:
+                return folder.parents[len(own) - 1]
+        return parent
 
     def _replace(self, file: Path, text: str) -> None:
         place = file.resolve()
@@ -68,7 +76,7 @@ class TextFile:
             ) as stream:
                 beside = Path(stream.name)
                 stream.write(text)
-            beside.chmod(0o644)  # it is there to be shown to others
+            beside.chmod(stat.S_IMODE(place.stat().st_mode) if place.exists() else 0o666 & ~_umask())
             beside.replace(place)
         except OSError as error:
             raise self._unwritable(file, error.strerror or str(error)) from error
@@ -76,6 +84,12 @@ class TextFile:
             if beside is not None:
                 beside.unlink(missing_ok=True)
 
-    def _unwritable(self, file: Path, problem: str) -> RequestError:
-        shown = shown_path(file)
-        return RequestError(f"{self._what} can't be written to {shown}: {problem}", hints=["name a file with -o FILE"])
+    def _unwritable(self, file: Path, problem: str, *, hint: str = "name a file with -o FILE") -> RequestError:
+        return RequestError(f"{self._what} can't be written to {shown_path(file)}: {problem}", hints=[hint])
+
+
+def _umask() -> int:
+    """Whose bits new files of this process lack; it can only be read by setting it."""
+    mask = os.umask(0o077)
+    os.umask(mask)
+    return mask

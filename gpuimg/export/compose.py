@@ -8,8 +8,10 @@ from pathlib import Path
 from typing import Final
 
 import gpuimg
+from gpuimg.errors import RequestError
 from gpuimg.export.image import ExportedImage
 from gpuimg.launch.docker_run import port_text, size_text
+from gpuimg.launch.elsewhere import HOME_VOLUME
 from gpuimg.launch.launch import Launch
 from gpuimg.launch.server import TOKEN, Server
 from gpuimg.model import WORKSPACE
@@ -41,8 +43,16 @@ class Service:
 
 
 def render_compose(service: Service, *, template_dirs: Sequence[Path] = ()) -> str:
-    """Give the file, with the commands that use it in its head."""
+    """Give the file, with the commands that use it in its head.
+
+    Raises RequestError for a volume that is called what the container's home is.
+    """
     launch, server, image = service.launch, service.server, service.image
+    if HOME_VOLUME in launch.mounts and [mount.source for mount in launch.mounts].count(HOME_VOLUME.source) > 1:
+        raise RequestError(
+            f"the volume `{HOME_VOLUME.source}` keeps the container's home: it can't be mounted elsewhere too",
+            hints=["call yours something else: -v my-home:/data", "or leave that one out with --no-caches"],
+        )
     values = {
         "version": gpuimg.__version__,
         "service": service,

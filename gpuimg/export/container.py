@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import dataclasses
 import re
-from typing import Final
+from collections.abc import Callable, Sequence
+from typing import Final, TypeVar
 
 from gpuimg import settings
 from gpuimg.errors import RequestError
 from gpuimg.launch import values as launch_values
 from gpuimg.launch.launch import Mount
+from gpuimg.pipeline.render import VENV
 from gpuimg.text import did_you_mean, printable, shown
+
+_SYSTEM: Final = ("/bin", "/dev", "/etc", "/lib", "/lib64", "/opt", VENV, "/proc", "/sbin", "/sys", "/usr")
+_Value = TypeVar("_Value", str, str | None)
 
 PULL_POLICIES: Final = ("always", "missing", "never")
 """https://docs.docker.com/reference/compose-file/services/#pull_policy: those that need nothing else."""
@@ -45,7 +50,23 @@ def variable(text: str, *, start: str = "where the container is started") -> tup
             f"{name} looks like a secret, and whoever has the file could read it",
             hints=[f"--env {name} passes on the value that it has {start}"],
         )
+    if value is not None and settings.holds_credentials(value):
+        raise RequestError(
+            f"{name} has a URL with a user name or password, and whoever has the file could read it",
+            hints=[f"--env {name} passes on the value that it has {start}"],
+        )
     return name, value
+
+
+def variables(texts: Sequence[str], read: Callable[[str], tuple[str, _Value]]) -> tuple[tuple[str, _Value], ...]:
+    """The variables that `texts` say to `read`, each once. Raises RequestError."""
+    found: dict[str, _Value] = {}
+    for text in texts:
+        name, value = read(text)
+        if name in found:
+            raise RequestError(f"{name} was given twice", hints=["leave one --env out"])
+        found[name] = value
+    return tuple(found.items())
 
 
 def mount(text: str) -> Mount:
@@ -53,10 +74,20 @@ def mount(text: str) -> Mount:
 
     Raises RequestError.
     """
-    found = launch_values.mount(text)
+    found = beside_the_system(launch_values.mount(text))
     if found.volume or found.source.startswith(("/", "../", "~/")) or found.source in {".", "..", "~"}:
         return found
     return dataclasses.replace(found, source=f"./{found.source}")
+
+
+def beside_the_system(mount: Mount) -> Mount:
+    """`mount` if programs find the system and the image's Python where they were. Raises RequestError."""
+    if mount.target in _SYSTEM or mount.target.startswith("/proc/"):
+        raise RequestError(
+            f"a mount on {shown(mount.target)} would hide what the image has there",
+            hints=[f"name a folder of its own: -v {shown(mount.source)}:/data"],
+        )
+    return mount
 
 
 def command(words: tuple[str, ...]) -> tuple[str, ...]:

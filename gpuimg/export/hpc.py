@@ -92,7 +92,7 @@ def variable(text: str) -> tuple[str, str | None]:
 
 def mount(text: str) -> Mount:
     """The mount that ``SOURCE:TARGET[:ro]`` says: a folder of the nodes, by its absolute path. Raises RequestError."""
-    found = launch_values.mount(text)
+    found = container.beside_the_system(launch_values.mount(text))
     if not posixpath.isabs(found.source) or set(found.source + found.target) & set(",\\"):
         raise RequestError(
             f"`{shown(text)}` names no folder of the nodes",

@@ -128,6 +128,12 @@ def shared_memory(wishes: Wishes, *, machine_bytes: int | None) -> tuple[int | N
     """
     if wishes.ipc == "host" and wishes.shm_bytes is not None:
         raise RequestError("--ipc host shares the host's own memory: --shm-size means nothing beside it")
+    if wishes.shm_bytes is not None and wishes.memory_bytes is not None and wishes.shm_bytes >= wishes.memory_bytes:
+        memory, shm = figures.size(wishes.memory_bytes), figures.size(wishes.shm_bytes)
+        raise RequestError(
+            f"--memory {memory} leaves nothing beside the shared memory, {shm}, which counts towards it",
+            hints=["give more with --memory, or less with --shm-size"],
+        )
     if wishes.ipc == "host" or wishes.shm_bytes is not None:
         return wishes.shm_bytes, None
     limits = [limit for limit in (machine_bytes, wishes.memory_bytes) if limit is not None]

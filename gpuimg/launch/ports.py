@@ -16,6 +16,10 @@ from gpuimg.launch.wishes import Wishes
 
 JUPYTER: Final = "jupyter"
 """The flavor, and its program."""
+_SERVE: Final = "serve"
+"""The flavor whose server is the command that users give."""
+_NO_SERVERS: Final = ("bash", "sh", "sleep")
+"""Commands by which people come in, or later."""
 _JUPYTER_PORT: Final = 8888
 _TRIES: Final = 100
 """So many ports are looked at for a free one."""
@@ -68,9 +72,13 @@ def exposure(wishes: Wishes, server: Server | None) -> str | None:
 
 
 def _served(target: Target, command: Sequence[str]) -> tuple[int, ...]:
-    """The ports that the image's own command serves; none where another command takes its place."""
+    """The ports that the image's own command serves; none where another command takes its place.
+
+    Of an image for a server of the user's own, the command is that server.
+    """
     is_jupyter = target.label("flavor") == JUPYTER
-    if command and not (is_jupyter and command[0] == JUPYTER):
+    is_server = target.label("flavor") == _SERVE and command and command[0] not in _NO_SERVERS
+    if command and not (is_jupyter and command[0] == JUPYTER) and not is_server:
         return ()
     ports = [int(text) for text in target.label("ports").split() if re.fullmatch(r"[1-9]\d{0,4}", text, re.ASCII)]
     if not ports and is_jupyter:

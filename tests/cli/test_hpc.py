@@ -116,6 +116,10 @@ def test_a_template_of_the_users_takes_the_place_of_ours(tmp_path: Path, capsys:
         ),
         (["--format", "slurm", "--memory", "much", "--", "true"], "`much` is not a size"),
         (["--format", "slurm", "-e", "HF_TOKEN=x", "--", "true"], "HF_TOKEN looks like a secret"),
+        (["--format", "slurm", "-e", "A=1", "-e", "A", "--", "true"], "A was given twice"),
+        (["--format", "slurm", "-e", "P=http://u@proxy:1", "--", "true"], "P has a URL with a user name or password"),
+        (["--format", "slurm", "-v", "/scratch:/usr", "--", "true"], "a mount on /usr would hide"),
+        (["--format", "apptainer", "-e", "A=1", "-e", "A=2"], "A was given twice"),
         (
             ["--format", "slurm", "--name", "a\n#SBATCH --uid=0\x1b[2J", "--", "true"],
             r"`a\n#SBATCH --uid=0\x1b[2J` is no name",

@@ -83,6 +83,8 @@ def test_without_a_name_it_is_the_image_of_the_project_in_its_own_folder(tmp_pat
         assert words[-1] == "bert:latest"
         assert f"type=bind,source={folder},target=/workspace" in words
         assert "--workdir" not in words
+    commanded = _run(tmp_path, "--print", "--", "python", "a.py", "--")
+    assert shlex.split(commanded.stdout)[-5:] == ["bert:latest", "python", "a.py", "--", "--print"]
     another = shlex.split(_run(tmp_path, "debian:12").stdout)
     assert (another[-1], another[another.index("--workdir") + 1]) == ("debian:12", "/workspace")
 

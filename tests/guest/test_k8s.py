@@ -59,7 +59,7 @@ def run_pods(job: TrainJob, folder: Path) -> list[subprocess.CompletedProcess[st
             subprocess.Popen(
                 here,
                 cwd=folder,
-                env={**clean_environment(), **named, **own, "GLOO_SOCKET_IFNAME": "lo"},
+                env={**clean_environment(), **named, **own, "GLOO_SOCKET_IFNAME": "lo", "TMPDIR": str(folder)},
                 stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT,
                 text=True,

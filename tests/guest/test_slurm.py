@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
@@ -37,7 +38,8 @@ JOB: Final = Job(
 def test_two_nodes_meet_and_compute(torch_python: str, tmp_path: Path) -> None:
     cluster = Cluster(tmp_path, first="127.0.0.1")
     (tmp_path / "train.py").write_text(TRAIN, encoding="utf-8")
-    done = cluster.send(JOB, python=torch_python, timeout_s=120, SLURM_JOB_ID=str(os.getpid()))
+    job = replace(JOB, environment=(("TMPDIR", str(tmp_path)),))  # where torchrun leaves its logs
+    done = cluster.send(job, python=torch_python, timeout_s=120, SLURM_JOB_ID=str(os.getpid()))
     assert done.returncode == 0, done.stderr
     seen = [json.loads((tmp_path / f"rank-{rank}.json").read_text(encoding="utf-8")) for rank in (0, 1)]
     assert [(rank["world"], rank["sum"], rank["words"]) for rank in seen] == [(2, 3.0, ["a b", "$$HOME"])] * 2

@@ -9,7 +9,7 @@ import typer
 from gpuimg.cli import complete
 from gpuimg.cli.lazy import Commands, add_commands
 from gpuimg.errors import RequestError
-from gpuimg.text import did_you_mean, printable, shorten
+from gpuimg.text import did_you_mean, shown
 
 FORMATS: Final = {
     "k8s": "Kubernetes manifests: training, notebook, server, checks.",
@@ -79,8 +79,8 @@ def _format_first(args: list[str]) -> list[str]:
         form = value if separator else own[place + 1]
         if form not in FORMATS:
             hints = [*did_you_mean(form, list(FORMATS)), f"formats are {', '.join(FORMATS)}"]
-            raise RequestError(f"there is no format `{shorten(printable(form), 60)}`", hints=hints)
+            raise RequestError(f"there is no format `{shown(form)}`", hints=hints)
         return [form, *args[:place], *args[place + (1 if separator else 2) :]]
-    if own and own[0] not in FORMATS and "--help" not in own:
+    if args and (not own or own[0] not in FORMATS) and "--help" not in own:
         raise RequestError("no format was named", hints=[f"say {_OPTION} and one of {', '.join(FORMATS)}"])
     return args

@@ -36,7 +36,7 @@ def apptainer(
     The file's head has the commands that build and run it.
     """
     from gpuimg.cli.console import Console
-    from gpuimg.export import hpc
+    from gpuimg.export import container, hpc
     from gpuimg.export.apptainer import Definition, render_definition
 
     console = Console()
@@ -48,7 +48,7 @@ def apptainer(
         image=image,
         from_engine=from_engine,
         command=hpc.command(tuple(command or ()), torchrun=False),
-        environment=tuple(_valued(text) for text in env or ()),
+        environment=container.variables(env or (), _valued),
     )
     if image.is_local and not from_engine:
         console.warning(

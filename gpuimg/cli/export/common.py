@@ -80,7 +80,7 @@ def find_image(
 
     selection = select_among([target] if target else [], console, file=None)
     if selection is not None:
-        _refuse_repository(repository, selection.project.label)
+        _refuse_repository(repository, selection.project.label, hint="set `repository:` of the image there")
         found = project_image(the_only_one(selection), load_matrix(tuple(matrix_dir)), platform=platform)
     elif target is None:
         raise RequestError(
@@ -88,7 +88,7 @@ def find_image(
             hints=["`gpuimg export 2.6-cu124 --format FORMAT`", "or `gpuimg init`, which writes a project file"],
         )
     elif is_image(target):
-        found = _other_image(target, repository=repository, platform=platform)
+        found = _other_image(target, repository=repository, platform=platform, matrix_dir=matrix_dir)
     else:
         found = _spec_image(target, console, repository=repository, platform=platform, matrix_dir=matrix_dir)
     return dataclasses.replace(found, python=values.program(python)) if python is not None else found
@@ -103,19 +103,28 @@ def warn_unpullable(image: ExportedImage, console: Console) -> None:
         )
 
 
-def _refuse_repository(repository: str | None, named: str) -> None:
+def _refuse_repository(repository: str | None, named: str, *, hint: str) -> None:
     """Raise RequestError where --repository would name what `named` names already."""
     if repository is not None:
-        raise RequestError(f"--repository is where a SPEC's image lies, and {named} names an image itself")
+        raise RequestError(
+            f"--repository is where a SPEC's image lies, and {named} names an image itself", hints=[hint]
+        )
 
 
-def _other_image(target: str, *, repository: str | None, platform: str | None) -> ExportedImage:
+def _other_image(
+    target: str, *, repository: str | None, platform: str | None, matrix_dir: Sequence[Path]
+) -> ExportedImage:
+    import dataclasses
+
     from gpuimg import settings
+    from gpuimg.cli.target import named_plan
     from gpuimg.export.image import ExportedImage
 
     reference = settings.image_reference(target)
-    _refuse_repository(repository, f"`{reference}`")
-    return ExportedImage(reference=reference, platform=settings.platform(platform) if platform is not None else None)
+    _refuse_repository(repository, f"`{reference}`", hint="push it there under that name, and give the name whole")
+    plan = named_plan(reference, matrix_dir=matrix_dir)
+    image = _planned(plan, reference) if plan is not None else ExportedImage(reference=reference)
+    return dataclasses.replace(image, platform=settings.platform(platform) if platform is not None else None)
 
 
 def _spec_image(

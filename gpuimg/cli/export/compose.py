@@ -12,7 +12,7 @@ from gpuimg.cli.export.common import PlatformName, Repository, TargetName, find_
 from gpuimg.cli.textfile import Output, TextFile
 
 if TYPE_CHECKING:
-    from gpuimg.launch.launch import Target
+    from gpuimg.export.image import ExportedImage
 
 
 def compose(
@@ -69,13 +69,14 @@ def compose(
     from gpuimg.export import container as values
     from gpuimg.export.compose import Service, render_compose
     from gpuimg.launch.elsewhere import decide_elsewhere
+    from gpuimg.launch.launch import Target
     from gpuimg.launch.ports import exposure
 
     console = Console()
     file = TextFile(console, output, what="the compose file")
     container.refuse_auto(gpus)
     image = find_image(target, console, repository=repository, platform=platform, matrix_dir=tuple(matrix_dir or ()))
-    found = container.launch_target(image, target, matrix_dir=tuple(matrix_dir or ()))
+    found = Target(reference=image.reference, labels=image.labels, here=False)
     wishes = container.read_wishes(
         command=command or (),
         gpus=gpus,
@@ -90,14 +91,16 @@ def compose(
         port=port,
         listen=listen,
         user=user,
-        name=name if name is not None else _name(found),
+        name=name if name is not None else _name(image),
     )
     decision = decide_elsewhere(wishes, found, cdi=cdi, keeps_home=image.is_ours)
     service = Service(
         image=image,
         launch=decision.launch,
         server=decision.server,
-        made_by=container.made_by(image, target, repository),
+        made_by=container.made_by(
+            image, target, repository=repository, platform=platform, matrix_dir=tuple(matrix_dir or ())
+        ),
         pull_policy=values.pull_policy(pull_policy) if pull_policy is not None else None,
         platform=str(image.platform) if platform is not None else None,
     )
@@ -107,6 +110,6 @@ def compose(
     file.write(render_compose(service, template_dirs=tuple(template_dir or ())))
 
 
-def _name(target: Target) -> str:
+def _name(image: ExportedImage) -> str:
     """What the service is called, after what the image is for."""
-    return {"jupyter": "notebook", "serve": "server"}.get(target.label("flavor"), "train")
+    return {"jupyter": "notebook", "serve": "server"}.get(image.label("flavor"), "train")

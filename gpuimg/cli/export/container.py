@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from gpuimg.cli.target import is_image, name_target
+from gpuimg.cli.target import is_image
 from gpuimg.errors import RequestError
+from gpuimg.text import printable
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from gpuimg.export.image import ExportedImage
-    from gpuimg.launch.launch import Target
     from gpuimg.launch.wishes import Wishes
 
 Cdi = Annotated[
@@ -78,7 +79,7 @@ def read_wishes(
         mount_cwd=mount_cwd,
         mounts=tuple(container.mount(text) for text in mount),
         caches=not no_caches,
-        environment=tuple(dict(container.variable(text) for text in env).items()),
+        environment=container.variables(env, container.variable),
         ports=tuple(values.port(text, listen=address) for text in publish),
         port=port,
         listen=address,
@@ -87,21 +88,25 @@ def read_wishes(
     )
 
 
-def launch_target(image: ExportedImage, target: str | None, *, matrix_dir: Sequence[Path]) -> Target:
-    """What is known of the image before its start: of one that was named, what its name lets one expect."""
-    from gpuimg.launch.launch import Target
-
-    if target is not None and is_image(target):
-        return name_target(target, matrix_dir=matrix_dir)
-    return Target(reference=image.reference, labels=image.labels, here=False)
-
-
-def made_by(image: ExportedImage, target: str | None, repository: str | None) -> str | None:
-    """The command that makes the image; None: it is somebody else's."""
-    if not image.is_ours:
+def made_by(
+    image: ExportedImage,
+    target: str | None,
+    *,
+    repository: str | None,
+    platform: str | None,
+    matrix_dir: Sequence[Path],
+) -> str | None:
+    """The command that makes the image, on one line; None: it is somebody else's, or was named by its name."""
+    if not image.is_ours or (target is not None and is_image(target)):
         return None
-    words = ["gpuimg build", *([target] if target else []), *([f"--repository {repository}"] if repository else [])]
-    return " ".join(words)
+    words = ["gpuimg", "build", *([target] if target else [])]
+    for option, value in (
+        ("--repository", repository),
+        ("--platform", platform),
+        *(("--matrix-dir", path) for path in matrix_dir),
+    ):
+        words += [option, str(value)] if value is not None else []
+    return printable(shlex.join(words))
 
 
 def refuse_auto(gpus: str) -> None:

@@ -49,6 +49,7 @@ def devcontainer(
     from gpuimg.export import container as values
     from gpuimg.export.devcontainer import IDLE, DevContainer, render_devcontainer
     from gpuimg.launch.elsewhere import decide_elsewhere
+    from gpuimg.launch.launch import Target
 
     console = Console()
     file = TextFile(console, output, what="devcontainer.json", folder=".devcontainer")
@@ -64,9 +65,9 @@ def devcontainer(
         mount=mount or (),
         no_caches=no_caches,
         env=env or (),
-        publish=[str(port) for port in forward or ()],
+        publish=[str(port) for port in dict.fromkeys(forward or ())],
     )
-    found = container.launch_target(image, target, matrix_dir=tuple(matrix_dir or ()))
+    found = Target(reference=image.reference, labels=image.labels, here=False)
     decision = decide_elsewhere(wishes, found, cdi=cdi, keeps_home=image.is_ours, image_user=True)
     text = render_devcontainer(
         DevContainer(
@@ -81,6 +82,8 @@ def devcontainer(
     for notice in decision.notices:
         console.notice(notice)
     file.write(text)
-    maker = container.made_by(image, target, repository)
+    maker = container.made_by(
+        image, target, repository=repository, platform=platform, matrix_dir=tuple(matrix_dir or ())
+    )
     if maker is not None:
         console.info(f"`{maker}` makes the image; an editor with Dev Containers then opens the folder in it")

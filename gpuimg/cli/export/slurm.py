@@ -98,6 +98,7 @@ def slurm(
     """
     from gpuimg import settings
     from gpuimg.cli.console import Console
+    from gpuimg.export import container as values
     from gpuimg.export import hpc
     from gpuimg.export.slurm import CPUS_PER_GPU, Job, render_job
 
@@ -124,7 +125,7 @@ def slurm(
         account=hpc.name(account, option="--account") if account is not None else None,
         signal=hpc.signal(signal) if signal is not None else None,
         log=hpc.log(log),
-        environment=tuple(dict(hpc.variable(text) for text in env or ()).items()),
+        environment=values.variables(env or (), hpc.variable),
         mounts=tuple(hpc.mount(text) for text in mount or ()),
         caches=not no_caches,
     )
@@ -136,11 +137,11 @@ def slurm(
 def _image_file(container: str, *, sif: str | None, sqsh: str | None) -> str | None:
     from gpuimg.export import hpc
     from gpuimg.export.slurm import CONTAINERS
-    from gpuimg.text import printable, shorten
+    from gpuimg.text import shown
 
     if container not in CONTAINERS:
         raise RequestError(
-            f"--container is {' or '.join(CONTAINERS)}, not `{shorten(printable(container), 60)}`",
+            f"--container is {' or '.join(CONTAINERS)}, not `{shown(container)}`",
             hints=["leave it out for apptainer"],
         )
     if container == "apptainer" and sqsh is not None:

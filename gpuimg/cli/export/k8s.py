@@ -70,7 +70,15 @@ def k8s(
     memory: Annotated[
         str | None, typer.Option("--memory", metavar="SIZE", help="Memory of a pod, its shared memory included.")
     ] = None,
-    cpus: Annotated[str | None, typer.Option("--cpus", metavar="NUMBER", help="CPUs of a pod.")] = None,
+    cpus: Annotated[
+        str | None,
+        typer.Option(
+            "--cpus",
+            metavar="NUMBER",
+            help="CPUs of a pod.  [default: 2 for each GPU, and what is free]",
+            show_default=False,
+        ),
+    ] = None,
     timeout: Annotated[
         int | None,
         typer.Option(

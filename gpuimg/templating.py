@@ -106,7 +106,7 @@ def word(value: str) -> str:
     Raises RequestError for anything else. The matrix's schemas say the same; this is the second wall.
     """
     if not _WORD.fullmatch(value):
-        raise RequestError(f"`{shown(value)}` is no plain word, and has to be one where it stands")
+        raise RequestError(f"`{shown(value)}` can't stand as a word in a template's text")
     return value
 
 

@@ -167,7 +167,7 @@ def test_a_word_is_one_shell_word_wherever_it_stands() -> None:
     for text in ("g++", "/usr/lib/*/lib*_static*.a", "nvidia/cuda:12.1.1-devel-ubuntu22.04"):
         assert word(text) == text
     for text in ("", "a b", "a;id", "$(id)", "a\n", "a'", "a|b", "~", "-rf"):
-        with pytest.raises(RequestError, match="can't stand as a word"):
+        with pytest.raises(RequestError, match="can't stand as a word in a template's text"):
             word(text)
 
 

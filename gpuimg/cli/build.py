@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import os
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -94,7 +95,7 @@ def build(
     )
     matrix = load_matrix(tuple(matrix_dir or ()))
     selected = None if every else select_images(specs or (), console, file=file)
-    wanted_specs = () if selected is not None else _wanted(specs or (), matrix, every=every)
+    wanted_specs = () if selected is not None else _wanted(specs or (), matrix, every=every, file=file)
     if tag and len(selected.images if selected is not None else wanted_specs) > 1:
         raise RequestError("--tag names one image, but several are to be built", hints=["build them one at a time"])
     compiled = planning.compilation(
@@ -145,9 +146,12 @@ def build(
     return results.exit_code
 
 
-def _wanted(specs: Sequence[str], matrix: Matrix, *, every: bool) -> Sequence[str]:
-    if every and specs:
-        raise RequestError("--all builds every stack: name no spec beside it")
+def _wanted(specs: Sequence[str], matrix: Matrix, *, every: bool, file: Path | None) -> Sequence[str]:
+    if every and (specs or file is not None):
+        beside = "spec" if specs else "project file"
+        raise RequestError(
+            f"--all builds every stack: name no {beside} beside it", hints=[f"leave --all out, or the {beside}"]
+        )
     if not every and not specs:
         raise RequestError(
             "nothing to build: no spec was named, and there is no project file here",

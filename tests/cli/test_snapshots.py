@@ -65,6 +65,8 @@ CASES: Final[dict[str, str | list[str]]] = {
     "no-python": "render 2.6-cu124 --python three",
     "not-a-spec": "build pytorch-2.6",
     "nothing-to-build": "build",
+    "everything-and-a-file": "build --all --file gpuimg.yaml",
+    "everything-and-a-spec": "build --all 2.6-cu124",
     "no-engine": "build 2.6-cu124",
     "no-engine-verify": "verify",
     "verify-host-without-torch": "verify --host --python /bin/true",

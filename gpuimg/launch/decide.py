@@ -25,6 +25,8 @@ ULIMITS: Final = (("memlock", -1), ("stack", 67108864))
 """NVIDIA's own images ask for these: pinned memory and RDMA lock pages, and some libraries need a stack of 64 MiB."""
 _SHM_BYTES: Final = 8 * 2**30
 """DataLoader workers and NCCL hand over whole batches in it; the engine's own default is 64 MiB."""
+_LEAST_MEMORY_BYTES: Final = 6 * 2**20
+"""https://github.com/moby/moby/blob/v27.0.1/daemon/daemon_unix.go, linuxMinMemory."""
 _LITTLE_LOCKED: Final = (
     "the engine may not raise limits, so processes can lock little memory: NCCL can fail over InfiniBand"
     " (`ulimit -l` shows it)"
@@ -128,6 +130,11 @@ def shared_memory(wishes: Wishes, *, machine_bytes: int | None) -> tuple[int | N
     """
     if wishes.ipc == "host" and wishes.shm_bytes is not None:
         raise RequestError("--ipc host shares the host's own memory: --shm-size means nothing beside it")
+    if wishes.memory_bytes is not None and wishes.memory_bytes < _LEAST_MEMORY_BYTES:
+        raise RequestError(
+            f"--memory {figures.size(wishes.memory_bytes)} is less than an engine gives",
+            hints=["write it as --memory 64g"],
+        )
     if wishes.shm_bytes is not None and wishes.memory_bytes is not None and wishes.shm_bytes >= wishes.memory_bytes:
         memory, shm = figures.size(wishes.memory_bytes), figures.size(wishes.shm_bytes)
         raise RequestError(

@@ -142,6 +142,17 @@ def test_a_command_alone_names_no_format(capsys: pytest.CaptureFixture[str]) -> 
     assert "no format was named" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("options", [["k8s"], ["slurm", "--container", "pyxis"], ["apptainer"]])
+def test_a_project_is_told_where_it_names_the_registry(
+    options: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    local = PROJECT.replace("repository: registry.example.com/team/bert\n", "")
+    (tmp_path / "gpuimg.yaml").write_text(local, encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    assert app.run(["export", "--format", *options]) == 0
+    assert "or `repository:` in gpuimg.yaml" in capsys.readouterr().err
+
+
 def test_the_head_makes_the_very_image(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     rows = tmp_path / "own rows"
     rows.mkdir()
@@ -184,6 +195,7 @@ def test_a_template_of_the_users_takes_the_place_of_ours(tmp_path: Path, capsys:
         (["--user", "a b"], "`a b` is no user"),
         (["-e", "A=1", "-e", "A=2"], "A was given twice"),
         (["-e", "HTTPS_PROXY=http://u:pw@proxy:1"], "HTTPS_PROXY has a URL with a user name or password"),
+        (["--memory", "1"], "--memory 1 B is less than an engine gives"),
         (["--memory", "1g", "--shm-size", "8g"], "leaves nothing beside the shared memory"),
         (["-v", "home:/data"], "the volume `home` keeps the container's home"),
         (["-v", "z:/proc"], "a mount on /proc would hide what the image has there"),

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from gpuimg.cli import options
-from gpuimg.cli.export.common import PlatformName, PythonProgram, Repository, TargetName, find_image
+from gpuimg.cli.export.common import WHERE_PUSHED, PlatformName, PythonProgram, Repository, TargetName, find_image
 from gpuimg.cli.textfile import Output, TextFile
 from gpuimg.errors import RequestError
 
@@ -52,8 +52,8 @@ def apptainer(
     )
     if image.is_local and not from_engine:
         console.warning(
-            f"no registry has `{image.reference}`: name the one that it was pushed to with --repository"
-            " registry.example.com/team/gpuimg, or --from-engine takes it from docker's engine"
+            f"no registry has `{image.reference}`: name the one that it was pushed to, {WHERE_PUSHED}, or --from-engine"
+            " takes it from docker's engine"
         )
     file.write(render_definition(definition, template_dirs=tuple(template_dir or ())))
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
@@ -58,6 +58,11 @@ PythonProgram = Annotated[
 ]
 
 
+WHERE_PUSHED: Final = (
+    "with --repository registry.example.com/team/gpuimg beside a SPEC, or `repository:` in gpuimg.yaml"
+)
+
+
 def find_image(
     target: str | None,
     console: Console,
@@ -99,7 +104,7 @@ def warn_unpullable(image: ExportedImage, console: Console) -> None:
     if image.is_local:
         console.warning(
             f"a cluster can pull `{image.reference}` only where its nodes have it: name the registry that it was pushed"
-            " to with --repository registry.example.com/team/gpuimg"
+            f" to, {WHERE_PUSHED}"
         )
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from gpuimg.cli import options
-from gpuimg.cli.export.common import PlatformName, PythonProgram, Repository, TargetName, find_image
+from gpuimg.cli.export.common import WHERE_PUSHED, PlatformName, PythonProgram, Repository, TargetName, find_image
 from gpuimg.cli.textfile import Output, TextFile
 from gpuimg.errors import RequestError
 
@@ -156,6 +156,6 @@ def _warn(job: Job, console: Console) -> None:
     """Say where the nodes can't pull the image."""
     if job.image.is_local and job.image_file is None and job.container == "pyxis":
         console.warning(
-            f"no registry has `{job.image.reference}`: name the one that it was pushed to with --repository"
-            " registry.example.com/team/gpuimg, or a file with --sqsh"
+            f"no registry has `{job.image.reference}`: name the one that it was pushed to, {WHERE_PUSHED}, or a file"
+            " with --sqsh"
         )

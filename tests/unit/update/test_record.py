@@ -93,7 +93,7 @@ def test_a_project_is_found_by_name_and_variant() -> None:
     [
         ('version: "2.10.0"', "version: 2.10", "releases[0].version"),
         ('version: "2.10.0"', 'version: "banana"', "releases[0].version"),
-        ("-cp313t-manylinux_2_28_x86_64.whl, size", "-manylinux_2_28_x86_64.whl, size", "files[0].file"),
+        ("-cp313-cp313t-manylinux_2_28_x86_64.whl, size", "-manylinux_2_28_x86_64.whl, size", "files[0].file"),
         ("metadata: 0}", "metadata: 1}", "files[0].metadata"),
         ("2026-03-17", "2026-02-30", "files[0].uploaded"),
         ("2026-11-24", "2026-13-01", "read_on"),

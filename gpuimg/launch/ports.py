@@ -16,7 +16,7 @@ from gpuimg.launch.wishes import Wishes
 
 JUPYTER: Final = "jupyter"
 """The flavor, and its program."""
-_SERVE: Final = "serve"
+SERVE: Final = "serve"
 """The flavor whose server is the command that users give."""
 _NO_SERVERS: Final = ("bash", "sh", "sleep")
 """Commands by which people come in, or later."""
@@ -77,7 +77,7 @@ def _served(target: Target, command: Sequence[str]) -> tuple[int, ...]:
     Of an image for a server of the user's own, the command is that server.
     """
     is_jupyter = target.label("flavor") == JUPYTER
-    is_server = target.label("flavor") == _SERVE and command and command[0] not in _NO_SERVERS
+    is_server = target.label("flavor") == SERVE and command and command[0] not in _NO_SERVERS
     if command and not (is_jupyter and command[0] == JUPYTER) and not is_server:
         return ()
     ports = [int(text) for text in target.label("ports").split() if re.fullmatch(r"[1-9]\d{0,4}", text, re.ASCII)]

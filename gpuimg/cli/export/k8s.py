@@ -167,7 +167,7 @@ def k8s(
     from gpuimg.export.k8s.server import Server, render_server
     from gpuimg.export.k8s.smoke import SmokeJob, render_smoke_job
     from gpuimg.export.k8s.train import TrainJob, render_train_job
-    from gpuimg.launch.ports import JUPYTER
+    from gpuimg.launch.ports import JUPYTER, SERVE
     from gpuimg.matrix import load_matrix
     from gpuimg.smoke.request import refuse_unknown_checks
 
@@ -236,7 +236,7 @@ def k8s(
             )
             text = render_notebook(notebook, template_dirs=templates)
         case kinds.SERVER:
-            flavor, own = image.label("flavor") or kinds.SERVE, dict(pod.environment).get("HEALTH_URL")
+            flavor, own = image.label("flavor") or SERVE, dict(pod.environment).get("HEALTH_URL")
             server = Server(
                 pod=pod,
                 python=image.python,

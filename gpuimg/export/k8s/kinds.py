@@ -11,7 +11,7 @@ from gpuimg.export.image import ExportedImage
 from gpuimg.export.k8s import names
 from gpuimg.export.k8s.train import GROUP, JOB, JOB_SET, PYTORCH_JOB
 from gpuimg.facts import Flavor
-from gpuimg.launch.ports import JUPYTER
+from gpuimg.launch.ports import JUPYTER, SERVE
 from gpuimg.text import did_you_mean, shown
 
 SMOKE: Final = "smoke"
@@ -34,8 +34,6 @@ _FITS: Final[Mapping[str, tuple[str, ...]]] = {
 """Options that mean something to some kinds alone."""
 _SHOWN: Final = {SMOKE: "--smoke"}
 _CALLED: Final = {SMOKE: "gpuimg-smoke", NOTEBOOK: "notebook", SERVER: "server"}
-SERVE: Final = "serve"
-"""The flavor."""
 _HEALTH_HINT: Final = "write it as --env HEALTH_URL=http://127.0.0.1:8000/health"
 
 

@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 import shutil
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
 
 import docker
+import pytest
 
 from tests.engine.commands import gpuimg, run_in
 
@@ -49,8 +51,16 @@ def build(client: docker.DockerClient, folder: Path, targets: dict[str, Any]) ->
             assert image.tag(tag)
 
 
+@pytest.fixture
+def engine(engine_client: docker.DockerClient) -> Iterator[docker.DockerClient]:
+    """The images go with the test: others look for images of the same stack, and these have no torch."""
+    yield engine_client
+    for image in engine_client.images.list(name=REPOSITORY):
+        engine_client.images.remove(str(image.id), force=True)
+
+
 def test_images_are_built_and_called_as_the_file_says(
-    engine_client: docker.DockerClient, base_image: str, tmp_path: Path
+    engine: docker.DockerClient, base_image: str, tmp_path: Path
 ) -> None:
     templates, folder = tmp_path / "templates", tmp_path / "bake"
     templates.mkdir()
@@ -59,12 +69,12 @@ def test_images_are_built_and_called_as_the_file_says(
     done = gpuimg("export", "2.6-cu124", "2.6-cu124-serve", "--format", "bake", *options)
     assert done.returncode == 0, done.stderr
     targets = json.loads((folder / "docker-bake.json").read_text(encoding="utf-8"))["target"]
-    build(engine_client, folder, targets)
+    build(engine, folder, targets)
     for target, flavor in zip(targets.values(), ("runtime", "serve"), strict=True):
-        images = {engine_client.images.get(tag).id for tag in target["tags"]}
+        images = {engine.images.get(tag).id for tag in target["tags"]}
         assert len(images) == 1
-        labels = engine_client.images.get(target["tags"][0]).labels
+        labels = engine.images.get(target["tags"][0]).labels
         assert (labels["io.gpuimg.stack"], labels["io.gpuimg.flavor"]) == ("2.6.0-cu124", flavor)
-        assert run_in(engine_client, target["tags"][0], ["cat", "/flavor"]) == (0, f"{flavor}\n")
-        code, wheels = run_in(engine_client, target["tags"][0], ["cat", "/requirements.txt"])
+        assert run_in(engine, target["tags"][0], ["cat", "/flavor"]) == (0, f"{flavor}\n")
+        code, wheels = run_in(engine, target["tags"][0], ["cat", "/requirements.txt"])
         assert (code, "torch==2.6.0" in wheels) == (0, True)

@@ -79,7 +79,7 @@ def built(
 def test_the_substitution_is_said_and_no_tag_lies(built: Built, engine_client: docker.DockerClient) -> None:
     assert "notice: 2.6.0-cu121 was never published; this is 2.6.0-cu124 instead" in built.stderr
     image = engine_client.images.get(built.tag)
-    short = {f"{REPOSITORY}:{tag}" for tag in ("2.6.0-cu124", "2.6-cu124", "2.6-cu121-compat")}
+    short = {f"{REPOSITORY}:{tag}" for tag in ("2.6.0-cu124-runtime", "2.6.0-cu124", "2.6-cu124", "2.6-cu121-compat")}
     assert {TAG, *short} == built.tags <= set(image.tags)
     assert not [tag for tag in image.tags if "cu121" in tag and "compat" not in tag]
     assert image.labels["io.gpuimg.requested"] == "2.6-cu121"

@@ -199,18 +199,25 @@ def system_package(text: str) -> str:
     return text
 
 
-def variable_name(text: str) -> str:
-    """`text` if a user may set the variable of that name in an image. Raises RequestError."""
-    if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]{0,127}", text):
-        raise RequestError(f"`{shown(text)}` can't name a variable", hints=["use letters, digits and _"])
-    if text in _OF_THE_IMAGE:
-        raise RequestError(f"{text} can't be set: {_OF_THE_IMAGE[text]}")
-    if looks_secret(text):
-        raise RequestError(
-            f"{text} looks like a secret, and whoever has the image could read it",
-            hints=[f"give it when the image runs: `gpuimg run --env {text}`"],
-        )
-    return text
+def variable(name: str, value: str) -> tuple[str, str]:
+    """`name` and `value` if a user may set that variable in an image. Raises RequestError."""
+    if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]{0,127}", name):
+        raise RequestError(f"`{shown(name)}` can't name a variable", hints=["use letters, digits and _"])
+    if name in _OF_THE_IMAGE:
+        raise RequestError(f"{name} can't be set: {_OF_THE_IMAGE[name]}")
+    refuse_secret(name, value, where="image", hint=f"give it when the image runs: `gpuimg run --env {name}`")
+    return name, value
+
+
+def refuse_secret(name: str, value: str, *, where: str, hint: str) -> None:
+    """Raise RequestError for a variable that few may read, by its name or for a password in a URL of its value."""
+    if looks_secret(name):
+        problem = "looks like a secret"
+    elif holds_credentials(value):
+        problem = "has a URL with a user name or password"
+    else:
+        return
+    raise RequestError(f"{name} {problem}, and whoever has the {where} could read it", hints=[hint])
 
 
 def looks_secret(name: str) -> bool:

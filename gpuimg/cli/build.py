@@ -53,9 +53,7 @@ def build(
     source_url: options.SourceUrl = None,
     torch_wheel: options.TorchWheel = None,
     max_jobs: options.MaxJobs = None,
-    build_network: Annotated[
-        str | None, typer.Option("--build-network", metavar="NETWORK", help="Network of the build steps, such as host.")
-    ] = None,
+    build_network: options.BuildNetwork = None,
     refresh: Annotated[
         bool, typer.Option("--refresh", help="Take the distribution's newest packages; the big layers stay.")
     ] = False,

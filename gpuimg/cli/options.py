@@ -85,6 +85,9 @@ CaBundle = Annotated[
         show_default=False,
     ),
 ]
+BuildNetwork = Annotated[
+    str | None, typer.Option("--build-network", metavar="NETWORK", help="Network of the build steps, such as host.")
+]
 Gpus = Annotated[
     str | None,
     typer.Option(

@@ -31,9 +31,7 @@ def wheel(
     max_jobs: options.MaxJobs = None,
     index_url: options.IndexUrl = None,
     ca_bundle: options.CaBundle = None,
-    build_network: Annotated[
-        str | None, typer.Option("--build-network", metavar="NETWORK", help="Network of the build steps, such as host.")
-    ] = None,
+    build_network: options.BuildNetwork = None,
     matrix_dir: options.MatrixDir = None,
     template_dir: options.TemplateDir = None,
 ) -> None:

@@ -45,16 +45,8 @@ def variable(text: str, *, start: str = "where the container is started") -> tup
     name, value = launch_values.variable(text)
     if not re.fullmatch(r"[A-Za-z0-9_]+", name, re.ASCII) or printable(value or "") != (value or ""):
         raise RequestError(f"`{shown(text)}` is no environment variable", hints=["write it as --env NCCL_DEBUG=INFO"])
-    if value is not None and settings.looks_secret(name):
-        raise RequestError(
-            f"{name} looks like a secret, and whoever has the file could read it",
-            hints=[f"--env {name} passes on the value that it has {start}"],
-        )
-    if value is not None and settings.holds_credentials(value):
-        raise RequestError(
-            f"{name} has a URL with a user name or password, and whoever has the file could read it",
-            hints=[f"--env {name} passes on the value that it has {start}"],
-        )
+    if value is not None:
+        settings.refuse_secret(name, value, where="file", hint=f"--env {name} passes on the value that it has {start}")
     return name, value
 
 

@@ -96,16 +96,8 @@ def environment(text: str) -> tuple[str, str]:
             f"`{shown(text)}` is no environment variable", hints=["write it as --env NCCL_SOCKET_IFNAME=eth0"]
         )
     _refuse_ours(name)
-    if settings.looks_secret(name):
-        raise RequestError(
-            f"{name} looks like a secret, and whoever has the file could read it",
-            hints=[f"--env-secret {name}=SECRET/KEY takes it from a Secret of the cluster"],
-        )
-    if settings.holds_credentials(value):
-        raise RequestError(
-            f"{name} has a URL with a user name or password, and whoever has the file could read it",
-            hints=[f"--env-secret {name}=SECRET/KEY takes it from a Secret of the cluster"],
-        )
+    hint = f"--env-secret {name}=SECRET/KEY takes it from a Secret of the cluster"
+    settings.refuse_secret(name, value, where="file", hint=hint)
     return name, value
 
 

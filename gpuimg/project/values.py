@@ -113,7 +113,7 @@ def split_command(value: str) -> tuple[str, ...]:
 
 
 def _environment(value: Mapping[str, str | int], _: Path) -> Mapping[str, str]:
-    return {settings.variable_name(name): str(item) for name, item in value.items()}
+    return dict(settings.variable(name, str(item)) for name, item in value.items())
 
 
 def _tags(value: Sequence[str], _: Path) -> tuple[str, ...]:

@@ -69,3 +69,7 @@ def test_another_page_leads_to_it(guide: str) -> None:
         for link in documents.links(document)
     }
     assert any(re.search(rf"(^|/){re.escape(Path(guide).name)}$", target) for target in targets)
+
+
+def test_the_readme_counts_the_checks() -> None:
+    assert f"runs {len(IMAGE_CHECKS)} checks" in (ROOT / "README.md").read_text(encoding="utf-8")

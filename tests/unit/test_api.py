@@ -90,6 +90,7 @@ def test_rows_of_ones_own_go_all_the_way(tmp_path: Path) -> None:
         (RequestError, lambda: plan("2.6-cu124", base="debian\nRUN id")),
         (RequestError, lambda: plan("2.6-cu124", packages=["a;id"])),
         (RequestError, lambda: plan("2.6-cu124", environment={"A B": "1"})),
+        (RequestError, lambda: plan("2.6-cu124", environment={"HTTPS_PROXY": "http://user:password@proxy:3128"})),
         (RequestError, lambda: plan("2.6-cu124", index_url="https://user:password@example.com/simple")),
         (RequestError, lambda: render(plan("2.6-cu124"), repository="No Name")),
         (RequestError, lambda: plan("2.6-cu124", extras="peft")),

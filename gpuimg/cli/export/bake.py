@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from gpuimg.cli import options, planning
-from gpuimg.cli.export.several import CudaVersions, Every, Targets, TorchVersions, refuse_idle, wanted_specs
+from gpuimg.cli.export.several import CacheTo, CudaVersions, Every, Targets, TorchVersions, refuse_idle, wanted_specs
 from gpuimg.errors import RequestError
 from gpuimg.text import shown_path
 
@@ -34,10 +34,7 @@ def bake(
             "--repository", metavar="NAME", help="What tags begin with.  [default: gpuimg]", show_default=False
         ),
     ] = None,
-    cache_to: Annotated[
-        str | None,
-        typer.Option("--cache-to", metavar="WHERE", help="Keep a build cache: registry, beside each image."),
-    ] = None,
+    cache_to: CacheTo = None,
     flavor: options.Flavor = None,
     python: options.Python = None,
     platform: options.PlatformName = None,
@@ -51,9 +48,7 @@ def bake(
         Path | None,
         typer.Option("--ca-bundle", metavar="FILE", help="PEM file that builds trust; goes into the contexts."),
     ] = None,
-    build_network: Annotated[
-        str | None, typer.Option("--build-network", metavar="NETWORK", help="Network of the build steps, such as host.")
-    ] = None,
+    build_network: options.BuildNetwork = None,
     matrix_dir: options.MatrixDir = None,
     template_dir: options.TemplateDir = None,
 ) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from gpuimg.cli import options
-from gpuimg.cli.export.several import CudaVersions, Every, Targets, TorchVersions, refuse_idle, wanted_specs
+from gpuimg.cli.export.several import CacheTo, CudaVersions, Every, Targets, TorchVersions, refuse_idle, wanted_specs
 from gpuimg.cli.textfile import Output, TextFile
 from gpuimg.errors import RequestError
 
@@ -39,10 +39,7 @@ def pipeline_command(form: str, *, does: str, folder: str | None = None) -> Call
                 show_default=False,
             ),
         ] = None,
-        cache_to: Annotated[
-            str | None,
-            typer.Option("--cache-to", metavar="WHERE", help="Keep a build cache: registry, beside each image."),
-        ] = None,
+        cache_to: CacheTo = None,
         gpu_runner: Annotated[
             str | None,
             typer.Option(

@@ -33,6 +33,10 @@ CudaVersions = Annotated[
     str | None, typer.Option("--cuda", metavar="CUDA", help="With --all: only this CUDA: 12, 12.4 or cu124.")
 ]
 
+CacheTo = Annotated[
+    str | None, typer.Option("--cache-to", metavar="WHERE", help="Keep a build cache: registry, beside each image.")
+]
+
 
 def refuse_idle(targets: Sequence[str], *, every: bool, torch: str | None, cuda: str | None, file: Path | None) -> None:
     """Raise RequestError for what would mean nothing: filters without --all; names or a project file beside it."""
